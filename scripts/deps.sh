@@ -19,7 +19,7 @@ sudo=()
 apt=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -qq -o DPkg::Lock::Timeout=300)
 
 main() {
-  local groups=("${-build}") wanted missing group
+  local groups=("${@:-build}") names="" wanted missing group
   for group in "${groups[@]}"; do
     [[ -n ${packages[$group]:-} ]] || fail "unknown group '$group' (build demo test lint fuzz bench)" 2
     names+=" ${packages[$group]}"
