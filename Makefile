@@ -220,8 +220,8 @@ bench: ## Measure against nginx and HAProxy (bench/run)
 lint: ## Check format, layers, sizes, words, and run clang-tidy
 	@BUILD=$(O) TIDY_FLAGS='-std=c++20 $(ALL_CPPFLAGS)' scripts/lint.sh
 
-format: ## Rewrite all sources in the one format
-	@scripts/format.sh --fix
+format: ## Rewrite all sources, or FILES=, in the one format
+	@scripts/format.sh --fix $(FILES)
 
 # Fuzzing ------------------------------------------------------------------------------------------
 include scripts/fuzz.mk
