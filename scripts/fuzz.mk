@@ -37,7 +37,8 @@ $(O)/stamp/$(1): FORCE
 endef
 $(eval $(call fuzz_flavour,fuzz))
 $(eval $(call fuzz_flavour,fuzz-cov))
-.SECONDARY: $(FUZZERS:%=$(O)/fuzz/obj/tests/fuzz/%.o) $(FUZZERS:%=$(O)/fuzz-cov/obj/tests/fuzz/%.o)
+.SECONDARY: $(foreach f,fuzz fuzz-cov,$(patsubst %.cc,$(O)/$(f)/obj/%.o,$(FUZZ_SRC) $(wildcard tests/fuzz/*.cc)) \
+              $(patsubst /usr/share/llhttp/%.c,$(O)/$(f)/obj/llhttp/%.o,$(LLHTTP_SRC)))
 
 .PHONY: fuzz fuzz-replay fuzz-coverage fuzz-programs $(FUZZERS:%=fuzz-run-%)
 fuzz-programs: $(FUZZERS:%=$(O)/fuzz/%)
