@@ -18,6 +18,7 @@ DESTDIR      ?=#v a root to install under
 FUZZ_SECONDS ?= 60#v how long make fuzz runs each target
 TEST_ARGS    ?=#v arguments for the test programs, such as -tc='*smuggling*'
 TEST_TIMEOUT ?= 900#v seconds after which a test program is aborted
+PORT         ?=#v where the demo listens instead of 8080
 V            ?=#v 1 shows the commands
 ifeq ($(origin CXX),default)
 CXX := g++
@@ -201,10 +202,23 @@ DEPS ?= build test lint fuzz
 deps: ## Install what is missing of the packages (DEPS="build demo test lint fuzz bench")
 	@scripts/deps.sh $(DEPS)
 
-demo: ## Run sluice before three sluice-orders on 127.0.0.1:8080 (PORT=); Ctrl-C ends it
+# Where `become` is loaded the script takes the place of make; else it runs below it.
+DEMO = exec env $(MAKEOVERRIDES) SLUICE=$(OABS)/sluice SLUICE_ORDERS=$(OABS)/sluice-orders SLUICE_ROOT=$(ROOT) scripts/demo.sh
+demo: demo-programs ## Run sluice before three sluice-orders on 127.0.0.1:8080 (PORT=); Ctrl-C ends it
+	@$(if $(findstring n,$(firstword -$(MAKEFLAGS))),,$(become $(DEMO)))$(DEMO)
+
+.PHONY: demo-programs
+demo-programs:
 	@scripts/deps.sh demo
 	@$(MAKE) --no-print-directory all
-	@SLUICE=$(OABS)/sluice SLUICE_ORDERS=$(OABS)/sluice-orders SLUICE_ROOT=$(ROOT) exec scripts/demo.sh
+
+ifeq ($(MAKECMDGOALS),demo)
+-load $(O)/become.so
+$(O)/become.so: scripts/become.c
+	@scripts/deps.sh demo
+	@mkdir -p $(@D)
+	@$(CC) -shared -fPIC -o $@ $<
+endif
 
 test-programs: $(PROGRAMS) $(UNIT_TESTS) $(E2E_TEST)
 test: ## Install what is missing, build, run all tests
