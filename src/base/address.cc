@@ -5,8 +5,6 @@
 #include <cstddef>
 #include <cstring>
 
-#include "sluice/base/strings.h"
-
 namespace sluice {
 namespace {
 
@@ -114,33 +112,15 @@ bool SocketAddress::operator==(const SocketAddress& other) const noexcept {
   return true;
 }
 
-std::optional<Cidr> Cidr::parse(std::string_view text) noexcept {
-  size_t slash = text.find('/');
-  auto address = SocketAddress::from_ip(text.substr(0, slash), 0);
-  if (!address) return std::nullopt;
-  IpBytes ip = ip_bytes(address->raw());
-  Cidr range;
-  range.family = ip.family;
-  int bits = ip.family == AF_INET ? 32 : 128;
-  range.prefix = bits;
-  std::memcpy(range.bytes, ip.bytes, static_cast<size_t>(bits) / 8);
-  if (slash != std::string_view::npos) {
-    auto prefix = parse_decimal(text.substr(slash + 1));
-    if (!prefix || *prefix > static_cast<uint64_t>(bits)) return std::nullopt;
-    range.prefix = static_cast<int>(*prefix);
-  }
-  return range;
-}
-
-bool Cidr::contains(const SocketAddress& address) const noexcept {
+std::array<uint8_t, 16> ip16(const SocketAddress& address) noexcept {
+  std::array<uint8_t, 16> out{};
   IpBytes ip = ip_bytes(address.raw());
-  if (ip.family != family || ip.bytes == nullptr) return false;
-  size_t whole = static_cast<size_t>(prefix) / 8;
-  if (std::memcmp(ip.bytes, bytes, whole) != 0) return false;
-  int rest = prefix % 8;
-  if (rest == 0) return true;
-  auto mask = static_cast<uint8_t>(0xFF << (8 - rest));
-  return (ip.bytes[whole] & mask) == (bytes[whole] & mask);
+  if (ip.family == AF_INET6) std::memcpy(out.data(), ip.bytes, 16);
+  if (ip.family == AF_INET) {
+    out[10] = out[11] = 0xFF;
+    std::memcpy(out.data() + 12, ip.bytes, 4);
+  }
+  return out;
 }
 
 }  // namespace sluice

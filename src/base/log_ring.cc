@@ -70,8 +70,13 @@ LogRing::Spans LogRing::peek() const noexcept {
   return {first, second, head};
 }
 
-void LogRing::release(const Spans& spans) noexcept {
-  tail_.store(spans.end, std::memory_order_release);
+void LogRing::release(const Spans& spans, size_t bytes) noexcept {
+  SL_CHECK(bytes <= spans.size());
+  // Behind the first span some bytes may have been skipped, so count back from the end.
+  const uint64_t position = bytes < spans.first.size() && !spans.second.empty()
+                                ? tail_.load(std::memory_order_relaxed) + bytes
+                                : spans.end - (spans.size() - bytes);
+  tail_.store(position, std::memory_order_release);
 }
 
 }  // namespace sluice

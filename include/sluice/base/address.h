@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,14 +48,8 @@ class SocketAddress {
   };
 };
 
-// An address range such as 10.0.0.0/8; a bare address is a range of one.
-struct Cidr {
-  uint8_t bytes[16] = {};  // network order; IPv4 in the first four
-  int family = 0;          // AF_INET or AF_INET6
-  int prefix = 0;
-
-  static std::optional<Cidr> parse(std::string_view text) noexcept;
-  bool contains(const SocketAddress& address) const noexcept;  // IPv4-mapped IPv6 counts as IPv4
-};
+// The sixteen bytes of an address, IPv4 as IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2); all zero
+// for a unix socket.
+std::array<uint8_t, 16> ip16(const SocketAddress& address) noexcept;
 
 }  // namespace sluice

@@ -41,9 +41,11 @@ class LogRing {
     std::string_view first, second;
     uint64_t end = 0;  // the position behind them
     bool is_empty() const noexcept { return first.empty(); }
+    size_t size() const noexcept { return first.size() + second.size(); }
   };
   Spans peek() const noexcept;
-  void release(const Spans& spans) noexcept;
+  void release(const Spans& spans) noexcept { release(spans, spans.size()); }
+  void release(const Spans& spans, size_t bytes) noexcept;  // only the first `bytes` of them
 
  private:
   uint64_t lap_start(uint64_t position) const noexcept {
