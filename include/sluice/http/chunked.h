@@ -1,0 +1,56 @@
+// The chunked transfer coding (RFC 9112 section 7.1), strict and incremental, both ways.
+//
+// Ours rather than llhttp's, since llhttp forgives line ends and folds in chunk lines and trailers.
+// Chunk extensions are checked for their grammar, bounded (kMaxChunkLine) and dropped. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "sluice/base/chain.h"
+#include "sluice/base/error.h"
+#include "sluice/http/h1_framing.h"
+
+namespace sluice::http {
+
+inline constexpr size_t kMaxChunkLine = 256;
+
+class ChunkedDecoder {
+ public:
+  // Consumes from `input` and appends body bytes to `body` (sharing memory, no copy). Stops at the
+  // end of the message: what is left in `input` belongs to the next one.
+  // Error: kBadChunk with the place in words; kHeadTooLarge for a trailer section over the limit.
+  Status decode(Slice& input, Chain& body, const HeadLimits& limits);
+  bool is_done() const noexcept { return state_ == State::kDone; }
+  // The trailer section's lines with its empty line, unchecked by llhttp; empty until is_done().
+  // "\r\n" when there were no trailers.
+  std::string_view trailer_lines() const noexcept { return trailers_; }
+  void reset();
+
+ private:
+  enum class State : uint8_t {
+    kSize,
+    kSizeRest,
+    kExtension,
+    kSizeLf,
+    kData,
+    kDataCr,
+    kDataLf,
+    kTrailers,
+    kDone
+  };
+  Status take_size_byte(char byte) noexcept;
+
+  State state_ = State::kSize;
+  uint8_t digits_ = 0;
+  uint16_t line_bytes_ = 0;
+  uint64_t left_ = 0;
+  std::string trailers_;  // small or empty; allocated only when a message has trailers
+  HeadScanner scanner_;
+};
+
+// The size line of a chunk: "1a2b\r\n" into `out` (at least 18 bytes); returns the length.
+size_t write_chunk_size(char* out, uint64_t size) noexcept;
+
+}  // namespace sluice::http
