@@ -83,7 +83,7 @@ become_root() {
 has_known() {
   local name
   for name in "$@"; do
-    apt-cache policy "$name" 2>/dev/null | grep -qE '^  Candidate: [^(]' || return 1
+    apt-cache policy "$name" 2>/dev/null | grep -E '^  Candidate: [^(]' >/dev/null || return 1
   done
 }
 
