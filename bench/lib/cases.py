@@ -1,0 +1,35 @@
+"""What is measured. One row a case; the order is that of the tables."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    title: str
+    path: str = "/b/130"
+    connections: int = 64
+    post_bytes: int = 0
+    wrk_options: tuple = ()
+    log: bool = False
+    floor: bool = True     # the floor pairs connections and writes no log: not for every case
+    idle: int = 0          # not a load: this many idle connections
+    goal: tuple = ()       # (peer, highest ratio of CPU per request to reach)
+    max_bytes: int = 0     # the goal for memory
+
+
+IDLE_CONNECTIONS = 2000
+
+CASES = (
+    Case("small", "GET, 130-byte body, 64 connections, access log off", goal=("haproxy", 0.90)),
+    Case("small+log", "GET, 130-byte body, 64 connections, JSON access log on", log=True, floor=False),
+    Case("10k", "GET, 10 KiB body, 64 connections", path="/b/10k"),
+    Case("1m", "GET, 1 MiB body, 16 connections", path="/b/1m", connections=16),
+    Case("post1k", "POST, 1 KiB body, 64 connections", path="/post", post_bytes=1024),
+    Case("close", "GET, 130-byte body, a new client connection for each request, 64 at a time",
+         wrk_options=("-H", "Connection: close"), floor=False),
+    Case("idle", f"memory per idle keep-alive connection ({IDLE_CONNECTIONS} open, one request each)",
+         floor=False, idle=IDLE_CONNECTIONS, max_bytes=1024),
+)
+
+BY_NAME = {case.name: case for case in CASES}
