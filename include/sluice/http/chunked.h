@@ -25,13 +25,15 @@ class ChunkedDecoder {
   bool is_done() const noexcept { return state_ == State::kDone; }
   // The trailer section's lines with its empty line, unchecked by llhttp; empty until is_done().
   // "\r\n" when there were no trailers.
-  std::string_view trailer_lines() const noexcept { return trailers_; }
+  std::string_view trailer_lines() const noexcept {
+    return is_done() ? std::string_view(trailers_) : std::string_view();
+  }
   void reset();
 
  private:
   enum class State : uint8_t {
-    kSize,
-    kSizeRest,
+    kSize,      // at the first digit
+    kSizeRest,  // digits, then ";" or CR
     kExtension,
     kSizeLf,
     kData,
@@ -40,13 +42,31 @@ class ChunkedDecoder {
     kTrailers,
     kDone
   };
-  Status take_size_byte(char byte) noexcept;
+  enum class Extension : uint8_t {
+    kBeforeSemicolon,  // bad white space was seen: only more of it or ";" may follow
+    kNameStart,
+    kName,
+    kAfterName,  // bad white space: "=" or ";" may follow
+    kValueStart,
+    kToken,
+    kQuoted,
+    kQuotedPair,
+    kAfterQuoted,  // ";" or CR
+  };
+  // What is wrong, in words, or nullptr.
+  const char* take_line_byte(char byte) noexcept;
+  const char* take_digit(char byte) noexcept;
+  const char* take_extension_byte(char byte) noexcept;
+  const char* take_lines(Slice& input) noexcept;
+  void take_data(Slice& input, Chain& body);
+  Status take_trailers(Slice& input, const HeadLimits& limits);
 
   State state_ = State::kSize;
+  Extension extension_ = Extension::kBeforeSemicolon;
   uint8_t digits_ = 0;
   uint16_t line_bytes_ = 0;
   uint64_t left_ = 0;
-  std::string trailers_;  // small or empty; allocated only when a message has trailers
+  std::string trailers_;  // grows beyond its own bytes only when a message has trailers
   HeadScanner scanner_;
 };
 

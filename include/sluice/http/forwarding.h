@@ -42,6 +42,12 @@ struct RequestForwarding {
 // The head for the endpoint, always HTTP/1.1: request line, the client's fields in order without
 // hop-by-hop ones and those named by Connection (RFC 9110 7.6.1), Via (7.6.3), X-Forwarded-*,
 // X-Request-Id, traceparent, framing. Host keeps its place, or stands first when it was absent.
+//
+// A field whose name does not lie in head.raw is composed, so that the caller may put fields of its
+// own among those that came. Connection cannot remove Host, Via, X-Forwarded-*, Forwarded,
+// X-Request-Id and traceparent; edits cannot touch framing and hop-by-hop fields, and of Host they
+// can only set one. A traceparent of ours drops the client's tracestate (it belongs to another
+// trace).
 void write_request_head(const RequestHead& head, const RequestForwarding& how, ChainWriter& out);
 
 struct ResponseForwarding {
@@ -61,6 +67,11 @@ void write_response_head(const ResponseHead& head, const ResponseForwarding& how
                          std::string_view http_date, ChainWriter& out);
 // 1xx: status line and end-to-end fields, nothing added.
 void write_interim_head(const ResponseHead& head, ChainWriter& out);
+
+// The end of a chunked body: last chunk, the trailer fields that may be forwarded, empty line.
+// Fields of framing, routing, authentication, caching and content format are left out (RFC 9110
+// section 6.5.1), as are hop-by-hop ones.
+void write_trailers(const FieldList& trailers, ChainWriter& out);
 
 // Which fields Connection names; true for `name`. Cheap when there is none.
 bool is_named_by_connection(const FieldList& fields, std::string_view name) noexcept;

@@ -46,21 +46,38 @@ struct Field {
   FieldId id = FieldId::kOther;
 };
 
+// A view of fields in their order, with one bit a known id, so that asking for an absent one is
+// free.
 class FieldList {
  public:
   FieldList() noexcept = default;
-  explicit FieldList(std::span<const Field> fields) noexcept : fields_(fields) {}
+  explicit FieldList(std::span<const Field> fields) noexcept : fields_(fields) {
+    for (const Field& field : fields) {
+      const uint64_t bit = bit_of(field.id);
+      repeated_ |= present_ & bit;
+      present_ |= bit;
+    }
+  }
   auto begin() const noexcept { return fields_.begin(); }
   auto end() const noexcept { return fields_.end(); }
   size_t size() const noexcept { return fields_.size(); }
   const Field& operator[](size_t i) const noexcept { return fields_[i]; }
+  bool has(FieldId id) const noexcept { return (present_ & bit_of(id)) != 0; }
+  bool is_repeated(FieldId id) const noexcept { return (repeated_ & bit_of(id)) != 0; }
   // The first field of that kind, or nullptr.
   const Field* find(FieldId id) const noexcept;
   const Field* find(std::string_view name) const noexcept;  // any name, case ignored
   size_t count(FieldId id) const noexcept;
 
  private:
+  static_assert(static_cast<int>(FieldId::kCount) <= 64);
+  static constexpr uint64_t bit_of(FieldId id) noexcept {
+    return uint64_t{1} << static_cast<unsigned>(id);
+  }
+
   std::span<const Field> fields_;
+  uint64_t present_ = 0;
+  uint64_t repeated_ = 0;
 };
 
 struct RequestHead {

@@ -9,8 +9,9 @@
 
 namespace sluice::http {
 
-// An authority that may stand in Host: reg-name, IPv4 or [IPv6], optional port; empty is allowed by
-// RFC 9112 section 3.2 only where noted by the caller. Userinfo is refused.
+// An authority that may stand in Host: reg-name, IPv4 or [IPv6] (no zone), optional port up to
+// 65535. Empty is false: http and https always have a host (RFC 9110 section 4.2.1). Userinfo is
+// refused.
 bool is_valid_host(std::string_view authority) noexcept;
 
 struct Authority {

@@ -1,0 +1,254 @@
+#include "sluice/http/h1_parser.h"
+
+#include <llhttp.h>
+
+#include <span>
+
+#include "h1_lines.h"
+#include "sluice/base/strings.h"
+#include "sluice/http/uri.h"
+
+namespace sluice::http {
+namespace {
+
+// More options than this in Connection are legal and hostile: each costs a look at every field.
+constexpr uint32_t kMostConnectionOptions = 64;
+
+// What llhttp's callbacks write to.
+struct Collector {
+  Field* fields = nullptr;
+  uint32_t count = 0;
+  uint32_t capacity = 0;
+};
+
+std::string_view without_trailing_space(const char* at, size_t size) noexcept {
+  while (size > 0 && (at[size - 1] == ' ' || at[size - 1] == '\t')) --size;
+  return {at, size};
+}
+
+int on_field_name(llhttp_t* parser, const char* at, size_t size) noexcept {
+  auto* to = static_cast<Collector*>(parser->data);
+  if (to->count == to->capacity) return HPE_USER;
+  const std::string_view name(at, size);
+  // The value is empty unless one is told.
+  to->fields[to->count++] = Field{name, std::string_view(at + size + 1, 0), field_id(name)};
+  return 0;
+}
+
+int on_field_value(llhttp_t* parser, const char* at, size_t size) noexcept {
+  auto* to = static_cast<Collector*>(parser->data);
+  if (to->count == 0) return HPE_USER;
+  if (size > 0) to->fields[to->count - 1].value = without_trailing_space(at, size);
+  return 0;
+}
+
+// Stops llhttp: the body is none of its business.
+int on_head_complete(llhttp_t*) noexcept { return HPE_PAUSED; }
+
+llhttp_settings_t make_settings() noexcept {
+  llhttp_settings_t settings;
+  llhttp_settings_init(&settings);
+  settings.on_header_field = on_field_name;
+  settings.on_header_value = on_field_value;
+  settings.on_headers_complete = on_head_complete;
+  return settings;
+}
+const llhttp_settings_t kSettings = make_settings();
+
+Errc request_error(llhttp_errno_t fault) noexcept {
+  switch (fault) {
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+    case HPE_INVALID_CONTENT_LENGTH:
+    case HPE_INVALID_TRANSFER_ENCODING:
+      return Errc::kBadFraming;
+    case HPE_INVALID_URL:
+      return Errc::kBadTarget;
+    default:
+      return Errc::kBadRequest;
+  }
+}
+
+// Feeds `first`, then `rest`. Fine only when the whole head was taken and every line became a
+// field.
+llhttp_errno_t run_llhttp(llhttp_type_t type, std::string_view first, std::string_view rest,
+                          Collector& collector) noexcept {
+  llhttp_t parser;
+  llhttp_init(&parser, type, &kSettings);
+  parser.data = &collector;
+  llhttp_errno_t fault = HPE_OK;
+  if (!first.empty()) fault = llhttp_execute(&parser, first.data(), first.size());
+  if (fault == HPE_OK) fault = llhttp_execute(&parser, rest.data(), rest.size());
+  if (fault == HPE_OK) return HPE_INVALID_EOF_STATE;
+  if (fault != HPE_PAUSED) return fault;
+  const bool is_whole = llhttp_get_error_pos(&parser) == rest.data() + rest.size();
+  return is_whole && collector.count == collector.capacity ? HPE_OK : HPE_STRICT;
+}
+
+struct ConnectionOptions {
+  bool close = false;
+  bool keep_alive = false;
+  uint32_t count = 0;
+};
+
+ConnectionOptions connection_options(const FieldList& fields) noexcept {
+  ConnectionOptions options;
+  if (!fields.has(FieldId::kConnection)) return options;
+  for (const Field& field : fields) {
+    if (field.id != FieldId::kConnection) continue;
+    for_each_element(field.value, [&options](std::string_view option) {
+      options.close |= equals_ignore_case(option, "close");
+      options.keep_alive |= equals_ignore_case(option, "keep-alive");
+      return ++options.count <= kMostConnectionOptions;
+    });
+  }
+  return options;
+}
+
+// RFC 9112 section 9.3
+bool stays_open(const ConnectionOptions& options, uint8_t minor_version) noexcept {
+  return !options.close && (minor_version == 1 || options.keep_alive);
+}
+
+// RFC 9112 section 3.2: exactly one Host in HTTP/1.1; in 1.0 at most one. An empty one is valid
+// only when the target has no authority, which http and https always have (RFC 9110 section 4.2.1).
+Error read_host(RequestHead& head) noexcept {
+  const Field* host = head.fields.find(FieldId::kHost);
+  if (host == nullptr) {
+    if (head.minor_version == 0) return {};
+    return {Errc::kBadHost, "no Host"};
+  }
+  if (head.fields.is_repeated(FieldId::kHost)) return {Errc::kBadHost, "more than one Host"};
+  if (!is_valid_host(host->value)) return {Errc::kBadHost, "a malformed Host"};
+  head.authority = host->value;
+  return {};
+}
+
+Error read_absolute_form(RequestHead& head, Arena& arena) noexcept {
+  const auto form = parse_absolute_form(head.target);
+  if (!form) return {Errc::kBadTarget, "a target that is neither a path nor an http URI"};
+  if (!is_valid_host(form->authority)) return {Errc::kBadTarget, "a malformed authority"};
+  head.authority = form->authority;  // section 3.2.2: it wins over Host
+  if (form->path_and_query.empty()) {
+    head.path = head.method == Method::options ? "*" : "/";  // section 3.2.4
+  } else if (form->path_and_query.front() == '?') {
+    char* path = arena.allocate_array<char>(form->path_and_query.size() + 1);
+    path[0] = '/';
+    form->path_and_query.copy(path + 1, form->path_and_query.size());
+    head.path = {path, form->path_and_query.size() + 1};
+  } else {
+    head.path = form->path_and_query;
+  }
+  return {};
+}
+
+// RFC 9112 section 3.2: the four forms, each only where it belongs.
+Error read_target(RequestHead& head, Arena& arena) noexcept {
+  if (head.method == Method::connect) {
+    if (!is_valid_host(head.target) || split_authority(head.target).port.empty()) {
+      return {Errc::kBadTarget, "CONNECT without host and port"};
+    }
+    head.authority = head.target;
+    return {};
+  }
+  if (head.target.front() == '/') {
+    head.path = head.target;
+    return {};
+  }
+  if (head.target == "*") {
+    if (head.method != Method::options) return {Errc::kBadTarget, "* without OPTIONS"};
+    head.path = head.target;
+    return {};
+  }
+  return read_absolute_form(head, arena);
+}
+
+// RFC 9110 section 10.1.1; in HTTP/1.0 it is ignored.
+Error read_expect(RequestHead& head) noexcept {
+  if (!head.fields.has(FieldId::kExpect) || head.minor_version == 0) return {};
+  for (const Field& field : head.fields) {
+    if (field.id != FieldId::kExpect) continue;
+    const bool all_known = for_each_element(field.value, [&head](std::string_view expectation) {
+      head.expect_continue = equals_ignore_case(expectation, "100-continue");
+      return head.expect_continue;
+    });
+    if (!all_known) return {Errc::kExpectationFailed};
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<RequestHead> parse_request_head(std::string_view head, const HeadLimits& limits,
+                                       Arena& arena) {
+  RequestLines lines;
+  if (Error error = walk_request(head, limits, lines)) return error;
+  RequestHead request;
+  request.raw = head;
+  request.method_text = lines.method;
+  request.method = method_of(lines.method);
+  request.target = lines.target;
+  request.minor_version = lines.minor_version;
+
+  Collector collector{arena.allocate_array<Field>(lines.fields), 0, lines.fields};
+  // Only CONNECT changes what llhttp takes for a target.
+  const std::string_view shown = request.method == Method::connect ? "CONNECT" : "GET";
+  const llhttp_errno_t fault = request.method == Method::get
+                                   ? run_llhttp(HTTP_REQUEST, {}, head, collector)
+                                   : run_llhttp(HTTP_REQUEST, shown, lines.after_method, collector);
+  if (fault != HPE_OK) return Error(request_error(fault), llhttp_errno_name(fault));
+  request.fields = FieldList(std::span<const Field>(collector.fields, collector.count));
+
+  if (Error error = read_host(request)) return error;
+  if (Error error = read_target(request, arena)) return error;
+  SL_TRY(request.framing, request_framing(request.fields, request.minor_version));
+  const ConnectionOptions options = connection_options(request.fields);
+  if (options.count > kMostConnectionOptions) {
+    return Error(Errc::kBadRequest, "too many options in Connection");
+  }
+  request.keep_alive = stays_open(options, request.minor_version);
+  if (Error error = read_expect(request)) return error;
+  return request;
+}
+
+Result<ResponseHead> parse_response_head(std::string_view head, const HeadLimits& limits,
+                                         Method request_method, Arena& arena) {
+  StatusLines lines;
+  if (Error error = walk_response(head, limits, lines)) return error;
+  ResponseHead response;
+  response.raw = head;
+  response.status = lines.status;
+  response.reason = lines.reason;
+  response.minor_version = lines.minor_version;
+
+  Collector collector{arena.allocate_array<Field>(lines.fields), 0, lines.fields};
+  const llhttp_errno_t fault = run_llhttp(HTTP_RESPONSE, {}, head, collector);
+  if (fault != HPE_OK) return Error(Errc::kBadResponse, llhttp_errno_name(fault));
+  response.fields = FieldList(std::span<const Field>(collector.fields, collector.count));
+
+  SL_TRY(response.framing, response_framing(response.fields, response.minor_version,
+                                            response.status, request_method));
+  const ConnectionOptions options = connection_options(response.fields);
+  if (options.count > kMostConnectionOptions) {
+    return Error(Errc::kBadResponse, "too many options in Connection");
+  }
+  response.keep_alive =
+      stays_open(options, response.minor_version) && response.framing.kind != BodyKind::until_close;
+  return response;
+}
+
+Result<FieldList> parse_trailers(std::string_view lines, const HeadLimits& limits, Arena& arena) {
+  SL_TRY([[maybe_unused]] Ok ok, check_trailer_lines(lines, limits));
+  const char* begin = lines.data();
+  uint32_t count = 0;
+  auto counting = [&count](std::string_view, std::string_view) noexcept { ++count; };
+  walk_fields(begin, begin + lines.size(), counting);
+  Field* fields = arena.allocate_array<Field>(count);
+  Field* next = fields;
+  auto taking = [&next](std::string_view name, std::string_view value) noexcept {
+    *next++ = Field{name, trim(value), field_id(name)};
+  };
+  walk_fields(begin, begin + lines.size(), taking);
+  return FieldList(std::span<const Field>(fields, count));
+}
+
+}  // namespace sluice::http
