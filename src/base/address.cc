@@ -31,7 +31,8 @@ IpBytes ip_bytes(const sockaddr* address) noexcept {
 }  // namespace
 
 SocketAddress::SocketAddress(const sockaddr* address, socklen_t size) noexcept : SocketAddress() {
-  std::memcpy(&unix_, address, size < kCapacity ? size : kCapacity);
+  // The last byte stays zero: the kernel may fill sun_path without one.
+  std::memcpy(&unix_, address, size < kCapacity ? size : kCapacity - 1);
 }
 
 std::optional<SocketAddress> SocketAddress::from_ip(std::string_view ip, uint16_t port) noexcept {

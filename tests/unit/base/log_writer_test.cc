@@ -213,8 +213,8 @@ TEST_CASE("base/log_writer: a reader that went away is counted, and does not kil
   const std::string fifo = folder.file("fifo");
   REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
   const int reader = open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  LogWriter writer;
   LogRing ring(1024);
+  LogWriter writer;
   writer.add(ring, *writer.open(fifo));
   close(reader);
   ring.push("a\nb\n");
