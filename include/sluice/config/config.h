@@ -34,8 +34,7 @@ struct Place {
   friend bool operator==(const Place&, const Place&) noexcept { return true; }
 };
 
-// Addresses
-// ----------------------------------------------------------------------------------------
+// Addresses.
 
 // A block of addresses. IPv4 is kept IPv4-mapped (::ffff:a.b.c.d, prefix + 96), so that one
 // comparison serves both families and a mapped address seen on a [::] socket matches too.
@@ -79,8 +78,7 @@ struct EndpointAddress {
   bool operator==(const EndpointAddress&) const = default;
 };
 
-// Listeners
-// ----------------------------------------------------------------------------------------
+// Listeners.
 
 // What a client may send. A refusal is counted under the member's name.
 struct Limits {
@@ -123,8 +121,7 @@ struct Listener {
   bool operator==(const Listener&) const = default;
 };
 
-// Pools
-// --------------------------------------------------------------------------------------------
+// Pools.
 
 struct HashBy {
   enum class Kind : uint8_t { kPath, kClient, kHeader, kCookie };
@@ -231,8 +228,7 @@ struct Pool {
   bool operator==(const Pool&) const = default;
 };
 
-// Routes
-// -------------------------------------------------------------------------------------------
+// Routes.
 
 struct HeaderMatch {
   std::string name;   // lower-case
@@ -310,8 +306,7 @@ struct Route {
   bool operator==(const Route&) const = default;
 };
 
-// The rest
-// -----------------------------------------------------------------------------------------
+// The rest.
 
 struct CacheMemory {
   uint64_t size = 256ull * 1024 * 1024;  // bytes, overhead included

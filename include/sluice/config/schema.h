@@ -49,6 +49,7 @@ struct ValueType {
   Fault (*check)(std::string_view text) = nullptr;
   std::string_view json_type = "string";  // JSON Schema: string, integer or boolean
   std::string_view pattern = {};          // JSON Schema: of the string
+  bool may_be_empty = false;              // takes ""
 };
 
 // Both ends included, in ns, bytes, percent or pieces.
@@ -85,6 +86,7 @@ struct Access {
   void* (*append)(void* list, std::string_view name) = nullptr;
   size_t (*size)(const void* list) = nullptr;
   const void* (*at)(const void* list, size_t index) = nullptr;
+  std::string_view (*name_of)(const void* element) = nullptr;  // kNamed
 };
 
 enum class Support : uint8_t {
@@ -105,7 +107,9 @@ struct Row {
   std::string_view example;         // YAML, where there is no default to show
   std::string_view default_note;    // what holds when nothing is set and no default can be shown
   Fault (*check_name)(std::string_view name) = nullptr;  // kFields, kNamed: of each name
-  bool required = false;                                 // and in a list: at least one
+  // Whether it means anything beside what else is in its section; nullptr: always.
+  bool (*applies)(const void* object) = nullptr;
+  bool required = false;  // and in a list: at least one
   bool secret = false;
   bool in_reference = false;  // the reference shows the example as a live line
   Support support = Support::kYes;
@@ -117,6 +121,7 @@ struct Row {
   Row like(std::string_view yaml) &&;     // example
   Row else_is(std::string_view note) &&;  // default_note
   Row names(Fault (*check)(std::string_view)) &&;
+  Row only_when(bool (*applies_to)(const void* object)) &&;
   Row needed() &&;
   Row hidden() &&;  // secret
   Row shown() &&;   // in_reference

@@ -110,6 +110,11 @@ const void* at(const void* list, size_t index) {
 }
 
 template <typename T>
+std::string_view name_of(const void* element) {
+  return static_cast<const T*>(element)->name;
+}
+
+template <typename T>
 const void* defaults() {
   static const T value{};
   return &value;
@@ -200,6 +205,7 @@ Row sections(std::string_view key, const Section& section, std::string_view help
   row.access.append = detail::append<T, kShape == Shape::kNamed>;
   row.access.size = detail::size<T>;
   row.access.at = detail::at<T>;
+  if constexpr (kShape == Shape::kNamed) row.access.name_of = detail::name_of<T>;
   return row;
 }
 

@@ -43,6 +43,8 @@ extern const ValueType kMatchExactValue;       // Match
 
 // A word of row.choices for an enum (or bool) of one byte.
 extern const ValueType kWordValue;
+// The same for a uint16_t.
+extern const ValueType kStatusWordValue;
 
 // Checks that other rows need too.
 Fault check_name(std::string_view text);
