@@ -1,0 +1,22 @@
+// Which route a request takes: first match in listed order (config/snapshot.h says what each asks).
+//
+// Pure, no allocation. `path` is normalised (http/uri.h), without query; that of "OPTIONS *" is
+// "*", which only a route that asks nothing of the path takes. The host is the authority without
+// its port, its case, the brackets of an IPv6 address and a trailing dot; methods are
+// case-sensitive; a header matches when any line of that name has exactly the value.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "sluice/config/snapshot.h"
+#include "sluice/http/message.h"
+
+namespace sluice::proxy {
+
+// The index of the first route that matches, or nullopt (404).
+std::optional<uint32_t> find_route(const config::Snapshot& snapshot, const http::RequestHead& head,
+                                   std::string_view path) noexcept;
+
+}  // namespace sluice::proxy
