@@ -22,36 +22,46 @@
 
 namespace sluice::upstream {
 
-class PoolShared;  // registry.h
+class PoolShared;  // pool_shared.h
+class WaitQueue;   // wait_queue.h
 
 // Everything a choice may depend on, as values.
 struct PickInput {
-  uint64_t hash = 0;                       // for consistent_hash: see hash_key_wanted()
-  std::string_view sticky;                 // value of the sticky cookie, "" when none came
-  std::span<Endpoint* const> tried = {};   // endpoints this request was already sent to
+  uint64_t hash = 0;                      // for consistent_hash: see hash_key_wanted()
+  std::string_view sticky;                // value of the sticky cookie, "" when none came
+  std::span<Endpoint* const> tried = {};  // endpoints this request was already sent to
   TimePoint now{};
 };
 
 struct PickOutcome {
   Endpoint* endpoint = nullptr;  // claimed: settle() is owed
-  Errc error = Errc::kNone;      // kNoHealthyEndpoint, kBreakerOpen; kQueueFull: all at max_in_flight,
-                                 // which the caller may turn into waiting
-  bool set_sticky = false;       // a sticky cookie for this endpoint should be set
+  Errc error = Errc::kNone;  // kNoHealthyEndpoint, kBreakerOpen; kQueueFull: all at max_in_flight,
+                             // which the caller may turn into waiting
+  bool set_sticky = false;   // a sticky cookie for this endpoint should be set
 };
 
 // What one try at an endpoint came to, for passive health and latency.
 struct TryOutcome {
-  bool failed = false;          // connect error, reset, timeout, bad response, or a 5xx gateway status
-  Duration first_byte{0};       // 0: no answer
+  bool failed = false;     // connect error, reset, timeout, bad response, or a 5xx gateway status
+  Duration first_byte{0};  // 0: no answer
 };
 
-// A request that waits for a place at any endpoint of a pool. Intrusive; unlinks itself.
+// A request that waits for a place at any endpoint of a pool. Intrusive; leaves the queue when it
+// is destroyed or by unlink().
 class Waiter : public ListNode<Waiter> {
  public:
-  virtual void on_place_free() noexcept = 0;  // called once, from the loop; pick again
+  // Called once, from the loop, when the waiter has already left the queue: pick again, at best in
+  // the call. Who finds no place may wait() again and stays the first.
+  virtual void on_place_free() noexcept = 0;
+  void unlink() noexcept;
 
  protected:
-  ~Waiter() = default;
+  Waiter() noexcept = default;
+  ~Waiter() { unlink(); }
+
+ private:
+  friend class WaitQueue;
+  WaitQueue* queue_ = nullptr;
 };
 
 class Pool {
@@ -81,7 +91,8 @@ class Pool {
   void count_request(TimePoint now) noexcept;
   bool take_retry(TimePoint now) noexcept;
 
-  // Value of the sticky cookie for an endpoint (opaque, stable over restarts): 16 hex digits into out.
+  // Value of the sticky cookie for an endpoint (opaque, stable over restarts): 16 hex digits into
+  // out.
   static void write_sticky(const Endpoint& endpoint, char out[16]) noexcept;
 
  private:

@@ -3,9 +3,9 @@
 // The border is *pull*: the stream keeps what has arrived as facts (interim, head, body, complete,
 // error) and calls UpstreamListener::on_upstream_progress() once per batch of events; the listener
 // then takes what it wants. Nothing is decided in the call itself.
-// Thread: the worker's. on_upstream_progress: any number of times, never inside a call on the stream,
-// never after abandon() or release(). After error() is set nothing else changes.
-// Sending is collected and leaves with flush(), so that a head and its first body bytes are one write.
+// Thread: the worker's. on_upstream_progress: any number of times, never inside a call on the
+// stream, never after abandon() or release(). After error() is set nothing else changes. Sending is
+// collected and leaves with flush(), so that a head and its first body bytes are one write.
 #pragma once
 
 #include <memory>
@@ -42,7 +42,8 @@ class UpstreamStream {
   virtual void send_body(Chain&& bytes) = 0;
   virtual void send_end(const http::FieldList* trailers) = 0;
   virtual void flush() noexcept = 0;
-  // Request bytes not yet taken by the socket. Progress is reported when it falls below the low watermark.
+  // Request bytes not yet taken by the socket. Progress is reported when it falls below the low
+  // watermark.
   virtual size_t pending() const noexcept = 0;
 
   // Receiving.
