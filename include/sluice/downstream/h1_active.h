@@ -1,0 +1,35 @@
+// What an HTTP/1 connection needs only while it has a request; an idle one has none.
+//
+// Owner: the connection; storage from its Listener's free list. Thread: the worker's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "sluice/base/chain.h"
+#include "sluice/http/chunked.h"
+#include "sluice/http/h1_framing.h"
+#include "sluice/http/message.h"
+
+namespace sluice::downstream {
+
+struct H1Active {
+  // Coming in.
+  Chain input;       // read and not yet looked at
+  std::string head;  // of a head that comes in pieces
+  http::HeadScanner scanner;
+  Chain body;  // for the exchange to take
+  http::ChunkedDecoder decoder;
+  http::FieldList trailers;
+  http::Framing framing;
+  uint64_t body_left = 0;   // with BodyKind::length
+  uint64_t body_bytes = 0;  // so far
+  bool body_complete = false;
+  uint8_t minor_version = 1;
+  // Going out.
+  Chain out;  // collected until flush()
+  bool chunked_out = false;
+  uint64_t written_mark = 0;  // bytes_written() at the last look at a slow reader
+};
+
+}  // namespace sluice::downstream
