@@ -1,0 +1,125 @@
+#include "sluice/proxy/site.h"
+
+#include <time.h>
+
+#include <new>
+
+#include "sluice/base/check.h"
+#include "sluice/base/strings.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(at, size)
+#define ASAN_UNPOISON_MEMORY_REGION(at, size)
+#endif
+
+namespace sluice::proxy {
+
+namespace {
+
+// Stands in front of an exchange's storage.
+struct alignas(std::max_align_t) Storage {
+  Storage* next;
+  size_t size;
+  void* bytes() noexcept { return this + 1; }
+  static Storage* of(void* bytes) noexcept { return static_cast<Storage*>(bytes) - 1; }
+};
+
+char* write_hex(char* out, uint64_t value) noexcept {
+  static constexpr char kHex[] = "0123456789abcdef";
+  for (int shift = 60; shift >= 0; shift -= 4) *out++ = kHex[(value >> shift) & 15];
+  return out;
+}
+
+http::FieldEdits edits_of(const config::HeaderEdits& configured) {
+  http::FieldEdits edits;
+  for (const auto& field : configured.set) edits.set.emplace_back(lower(field.name), field.value);
+  for (const auto& field : configured.add) edits.add.emplace_back(field.name, field.value);
+  for (const auto& name : configured.remove) edits.remove.push_back(lower(name));
+  return edits;
+}
+
+}  // namespace
+
+// WorkerKit ---------------------------------------------------------------------------------------
+
+// time(2) costs a few nanoseconds: it reads what the kernel noted at its last tick.
+std::string_view WorkerKit::http_date() noexcept {
+  const int64_t second = time(nullptr);
+  if (second != date_second_) {
+    http::write_http_date(date_, second);
+    date_second_ = second;
+  }
+  return {date_, sizeof(date_)};
+}
+
+// The first byte is the worker's: two workers never make the same id, whatever their seeds.
+void WorkerKit::write_id(char out[32]) noexcept {
+  const uint64_t worker = uint64_t{index & 0xFF} << 56;
+  out = write_hex(out, worker | (random.next() >> 8));
+  write_hex(out, random.next());
+}
+
+void* WorkerKit::take_exchange_storage(size_t size) {
+  Storage* storage = static_cast<Storage*>(free_exchanges_);
+  if (storage != nullptr && storage->size >= size) {
+    free_exchanges_ = storage->next;
+    --free_count_;
+    ASAN_UNPOISON_MEMORY_REGION(storage->bytes(), storage->size);
+    return storage->bytes();
+  }
+  storage = new (::operator new(sizeof(Storage) + size)) Storage{nullptr, size};
+  return storage->bytes();
+}
+
+void WorkerKit::give_exchange_storage(void* bytes) noexcept {
+  Storage* storage = Storage::of(bytes);
+  if (free_count_ == kMostFree) {
+    ::operator delete(storage);
+    return;
+  }
+  ASAN_POISON_MEMORY_REGION(bytes, storage->size);
+  storage->next = static_cast<Storage*>(free_exchanges_);
+  free_exchanges_ = storage;
+  ++free_count_;
+}
+
+WorkerKit::~WorkerKit() {
+  while (free_exchanges_ != nullptr) {
+    Storage* storage = static_cast<Storage*>(free_exchanges_);
+    free_exchanges_ = storage->next;
+    ASAN_UNPOISON_MEMORY_REGION(storage->bytes(), storage->size);
+    ::operator delete(storage);
+  }
+}
+
+// Site --------------------------------------------------------------------------------------------
+
+Site::Site(WorkerKit& kit, config::SnapshotPtr snapshot,
+           const std::vector<upstream::PoolParts>& parts, stats::NameTable& names)
+    : kit_(kit), snapshot_(std::move(snapshot)) {
+  const std::vector<config::Pool>& pools = snapshot_->config.pools;
+  SL_CHECK(parts.size() == pools.size());
+  pools_.reserve(pools.size());
+  for (size_t i = 0; i < pools.size(); ++i) {
+    pools_.push_back(std::make_unique<upstream::Pool>(pools[i], parts[i].endpoints, parts[i].shared,
+                                                      kit.index, kit.loop, kit.counters));
+  }
+  routes_.reserve(snapshot_->routes().size());
+  for (const config::Route& route : snapshot_->routes()) {
+    SiteRoute made;
+    made.route = &route;
+    if (route.action == config::Route::Action::kPool) made.pool = pools_[route.pool_index].get();
+    made.id = names.intern(route.name);
+    made.request_edits = edits_of(route.request_headers);
+    made.response_edits = edits_of(route.response_headers);
+    routes_.push_back(std::move(made));
+  }
+}
+
+Site::Site(WorkerKit& kit, Handler& handler, stats::NameTable&) : kit_(kit), handler_(&handler) {}
+
+Site::~Site() { SL_CHECK(active_ == 0); }
+
+}  // namespace sluice::proxy
