@@ -14,7 +14,7 @@
 
 namespace sluice::http {
 
-inline constexpr size_t kMaxChunkLine = 256;
+inline constexpr size_t kMaxChunkLine = 256;  // size, extensions and CR
 
 class ChunkedDecoder {
  public:

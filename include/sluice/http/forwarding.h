@@ -57,6 +57,7 @@ struct ResponseForwarding {
   std::string_view extra_lines;  // complete lines of ours ("Proxy-Status: …\r\n"), may be empty
   std::string_view request_id;   // echoed as X-Request-Id when not empty
   const FieldEdits* edits = nullptr;
+  bool is_local = false;  // the head is of sluice's own making: no Via (RFC 9110 section 7.6.3)
   bool keep_length =
       false;  // HEAD and 304: a Content-Length that came is passed on though no body follows
 };
