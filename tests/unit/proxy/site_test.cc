@@ -2,9 +2,12 @@
 
 #include <doctest/doctest.h>
 
+#include <cstring>
 #include <memory>
 #include <set>
 #include <string>
+
+#include "sluice/upstream/pool_shared.h"
 
 namespace sluice::proxy {
 
@@ -55,6 +58,22 @@ config::Route route_to(std::string name, uint32_t pool_index) {
   return route;
 }
 
+// As upstream::Registry makes them.
+std::vector<upstream::PoolParts> parts_of(const config::Snapshot& snapshot,
+                                          stats::NameTable& names) {
+  std::vector<upstream::PoolParts> parts;
+  for (const config::Pool& pool : snapshot.config.pools) {
+    upstream::PoolParts made;
+    made.shared = std::make_shared<upstream::PoolShared>(pool.name, names.intern(pool.name), 1);
+    for (const config::Endpoint& endpoint : pool.endpoints) {
+      made.endpoints.push_back(std::make_shared<upstream::Endpoint>(pool.name, endpoint, 1,
+                                                                    names.intern(endpoint.name)));
+    }
+    parts.push_back(std::move(made));
+  }
+  return parts;
+}
+
 }  // namespace
 
 TEST_CASE_FIXTURE(Fixture, "proxy/site: ids are 32 hex digits and never come twice") {
@@ -91,13 +110,13 @@ TEST_CASE_FIXTURE(Fixture, "proxy/site: storage of exchanges is reused, up to a 
   void* second = worker.take_exchange_storage(1000);
   CHECK(first != second);
   CHECK(reinterpret_cast<uintptr_t>(first) % alignof(std::max_align_t) == 0);
-  memset(first, 1, 1000);
+  std::memset(first, 1, 1000);
   worker.give_exchange_storage(first);
   CHECK(worker.take_exchange_storage(1000) == first);
   worker.give_exchange_storage(first);
   void* larger = worker.take_exchange_storage(2000);
   CHECK(larger != first);
-  memset(larger, 1, 2000);
+  std::memset(larger, 1, 2000);
   worker.give_exchange_storage(second);
   worker.give_exchange_storage(larger);
   CHECK(worker.free_count_ == 3);
@@ -136,8 +155,7 @@ TEST_CASE_FIXTURE(Fixture, "proxy/site: routes get their pool, their number and 
   config.routes[2].action = config::Route::Action::kRedirect;
   const auto snapshot = config::make_snapshot(std::move(config), 1);
   WorkerKit worker = kit();
-  upstream::Registry registry(1, names);
-  Site site(worker, snapshot, registry.apply(*snapshot), names);
+  Site site(worker, snapshot, parts_of(*snapshot, names), names);
 
   REQUIRE(site.pools().size() == 2);
   CHECK(site.handler() == nullptr);
