@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <string>
 
@@ -23,6 +24,7 @@ template <typename Body>
 Death die_in_child(Body&& body) {
   int ends[2];
   if (pipe(ends) != 0) return {};
+  std::cout.flush();  // or the child writes it once more
   const pid_t child = fork();
   if (child == 0) {
     dup2(ends[1], STDERR_FILENO);
