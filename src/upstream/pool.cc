@@ -288,6 +288,7 @@ void Pool::State::observe_failure(Endpoint& endpoint, TimePoint now) noexcept {
   if (row < configured.outlier.failures) return;
   const Duration time = shared->try_eject(endpoint, configured.outlier, now);
   if (time == Duration{0}) return;
+  counters.add(stats::Counter::outlier_ejections);
   log_warn("upstream", "endpoint {}/{} is taken out for {}: {} failures in a row", endpoint.pool(),
            endpoint.name(), format_duration(time), row);
 }

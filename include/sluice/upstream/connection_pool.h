@@ -17,6 +17,9 @@
 
 namespace sluice::upstream {
 
+// Idle connections kept to one endpoint by one worker.
+inline constexpr size_t kMostIdle = 512;
+
 // Called once, never inside acquire(), and not after the Acquire was destroyed.
 class AcquireListener {
  public:
