@@ -63,9 +63,9 @@ Json default_value(const Row& row, const std::string& text) {
   return text;
 }
 
-Json list_of(Json items, bool is_required) {
+Json list_of(Json items, bool is_never_empty) {
   Json schema{{"type", "array"}, {"items", std::move(items)}};
-  if (is_required) schema["minItems"] = 1;
+  if (is_never_empty) schema["minItems"] = 1;
   return schema;
 }
 
@@ -79,7 +79,7 @@ Json row_schema(const Row& row) {
       return scalar_schema(row);
     case Shape::kScalars: {
       Json one = scalar_schema(row);
-      return {{"anyOf", {list_of(one, false), one}}};
+      return {{"anyOf", {list_of(one, row.not_empty), one}}};
     }
     case Shape::kFields:
       return map_of(scalar_schema(row));
@@ -88,7 +88,7 @@ Json row_schema(const Row& row) {
     case Shape::kEither:
       return {{"anyOf", {scalar_schema(row), section_schema(*row.section)}}};
     case Shape::kSections:
-      return list_of(section_schema(*row.section), row.required);
+      return list_of(section_schema(*row.section), row.not_empty);
     case Shape::kNamed:
       return map_of(section_schema(*row.section));
     case Shape::kLoader: {

@@ -105,6 +105,7 @@ YamlLines Printer::row(const Row& row, const void* value, const std::string& pat
   }
   lines.push_back(head(row, indent));
   append(section(*row.section, value, path, indent + 2), &lines);
+  if (!has_live_line(lines, 1)) comment_out(&lines, indent);
   return lines;
 }
 

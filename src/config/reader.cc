@@ -42,17 +42,26 @@ const Entry* find_entry(const Node& map, std::string_view key) {
   return found == map.entries.end() ? nullptr : &*found;
 }
 
-Fault unknown_key(std::string_view key, const Section& section) {
+std::optional<std::string_view> meant_key(std::string_view key, const Section& section) {
   std::vector<std::string_view> known;
+  for (const Row& row : section.rows) known.push_back(row.key);
+  return nearest(key, known);
+}
+
+Fault unknown_key(std::string_view key, const Section& section) {
   std::string list;
-  for (const Row& row : section.rows) {
-    known.push_back(row.key);
-    list += (list.empty() ? "" : ", ") + std::string(row.key);
-  }
-  if (const std::optional<std::string_view> near = nearest(key, known)) {
+  for (const Row& row : section.rows) list += (list.empty() ? "" : ", ") + std::string(row.key);
+  if (const std::optional<std::string_view> near = meant_key(key, section)) {
     return {"unknown_key", "unknown key; did you mean \"" + std::string(*near) + "\"?", {}};
   }
   return {"unknown_key", "unknown key", "keys here: " + list};
+}
+
+// A missing key needs no report of its own beside the one of its misspelling.
+bool is_misspelt(std::string_view missing, const Section& section, const Node& map) {
+  return std::ranges::any_of(map.entries, [&](const Entry& entry) {
+    return section.find(entry.key) == nullptr && meant_key(entry.key, section) == missing;
+  });
 }
 
 // A value on its way into a struct: where it stands, and what it is called.
@@ -79,6 +88,7 @@ class Reader {
   void read_map(const Item& item, void* object);
   void read_sections(const Item& item, void* list);
   void read_named(const Item& item, void* list);
+  void check_length(const Item& list);
   void check_required(const Section& section, const Node& map, const std::string& path);
 
   bool is_new_key(const Node& map, const Entry& entry, const std::string& path);
@@ -185,6 +195,7 @@ void Reader::read_scalars(const Item& item, void* list) {
   };
   if (item.node.kind == Node::Kind::kScalar) return add(item);
   if (item.node.kind != Node::Kind::kList) return fail(item, wrong_type("a list", item.node));
+  check_length(item);
   for (size_t i = 0; i < item.node.items.size(); ++i) {
     add({row, *item.node.items[i], child(item.path, i)});
   }
@@ -270,9 +281,15 @@ void Reader::read_named(const Item& item, void* list) {
   }
 }
 
+void Reader::check_length(const Item& list) {
+  if (!list.row.not_empty || !list.node.items.empty()) return;
+  fail(list, {"empty_value", "needs at least one", {}});
+}
+
 void Reader::check_required(const Section& section, const Node& map, const std::string& path) {
   for (const Row& row : section.rows) {
     if (!row.required || find_entry(map, row.key) != nullptr) continue;
+    if (is_misspelt(row.key, section, map)) continue;
     std::string hint;
     if (!row.example.empty())
       hint = "for example " + std::string(row.key) + ": " + std::string(row.example);

@@ -63,23 +63,13 @@ bool is_live(const Section& section, const Row& row) {
   return row.support == Support::kYes && row.shape != Shape::kLoader && applies;
 }
 
-void comment_out(YamlLines* lines, size_t indent) {
-  for (YamlLine& line : *lines) {
-    const bool is_comment = line.is_remark || line.commented;
-    line.text.insert(0, std::string(line.indent - indent, ' ') + (is_comment ? "# " : ""));
-    line.indent = indent;
-    line.commented = true;
-    line.is_remark = false;
-  }
-}
-
 YamlLines Reference::help(const Row& row, size_t indent) const {
   std::string text =
       joined(row.help, " ", kind_text(row).empty() ? "" : "(" + kind_text(row) + ")");
   if (!row.default_note.empty())
     text = joined(text, " ", "Left out: " + std::string(row.default_note) + ".");
   if (row.support != Support::kYes)
-    text += " Not in effect: " + std::string(row.support_note) + ".";
+    text = joined(text, " ", "So far: " + std::string(row.support_note) + ".");
   YamlLines lines;
   while (!text.empty()) {
     const size_t room = kWidth - indent - 2;
@@ -94,13 +84,9 @@ YamlLines Reference::help(const Row& row, size_t indent) const {
 YamlLines Reference::row(const Section& section, const Row& row, size_t indent) const {
   YamlLines lines = help(row, indent);
   YamlLines value = body(section, row, indent);
-  bool is_live_itself = is_live(section, row);
-  bool has_live_line = false;
-  for (size_t i = row.section == nullptr ? 0 : 1; i < value.size(); ++i) {
-    has_live_line |= !value[i].is_remark && !value[i].commented;
-  }
-  if (row.shape == Shape::kEither) has_live_line = true;
-  if (!is_live_itself || !has_live_line) comment_out(&value, indent);
+  // A section whose keys are all out of use would be empty, which is an error.
+  const size_t keys = row.section == nullptr || row.shape == Shape::kEither ? 0 : 1;
+  if (!is_live(section, row) || !has_live_line(value, keys)) comment_out(&value, indent);
   append(std::move(value), &lines);
   if (indent == 0) lines.insert(lines.begin(), YamlLine{});
   return lines;

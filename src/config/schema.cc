@@ -35,7 +35,11 @@ Row Row::only_when(bool (*applies_to)(const void* object)) && {
   return *this;
 }
 Row Row::needed() && {
-  required = true;
+  required = not_empty = true;
+  return *this;
+}
+Row Row::never_empty() && {
+  not_empty = true;
   return *this;
 }
 Row Row::hidden() && {

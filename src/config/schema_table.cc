@@ -82,7 +82,7 @@ const Section& tls_section() {
 
 const Section& listener_section() {
   static const Section section = section_of<Listener>({
-      value<&Listener::name>("name", kNameValue, "Stands in metrics, logs and status.")
+      value<&Listener::name>("name", kEndpointNameValue, "Stands in metrics, logs and status.")
           .like("web")
           .else_is("the bind address as written")
           .shown(),
@@ -153,19 +153,22 @@ bool is_http(const void* health) {
 }
 
 void finish_health(void* object, const SectionCheck& check) {
-  const auto& health = *static_cast<const Health*>(object);
-  if (health.expect.empty()) check.error("expect", "empty_value", "no status would be good");
-  if (health.type == Health::Type::kHttp) return;
-  for (std::string_view key : {"method", "path", "host", "expect", "body"}) {
+  static constexpr std::string_view kHttpKeys[] = {"method", "path", "host", "expect", "body"};
+  auto& health = *static_cast<Health*>(object);
+  for (std::string_view key : kHttpKeys) {
     if (!check.has(key)) continue;
-    check.error(key, "conflict", "only with type: http", "add \"type: http\", or leave this out");
+    if (!check.has("type")) health.type = Health::Type::kHttp;
+    if (is_http(&health)) continue;
+    check.error(key, "conflict", "only with type: http", "leave it out, or write type: http");
   }
 }
 
 const Section& health_section() {
   static const Section section = section_of<Health>(
       {
-          value<&Health::type>("type", kWordValue, "What a probe does.").one_of(kHealthWords),
+          value<&Health::type>("type", kWordValue,
+                               "What a probe does; left out, http if a key for http is given.")
+              .one_of(kHealthWords),
           value<&Health::method>("method", kTokenValue, "With type: http: the method.")
               .only_when(is_http),
           value<&Health::path>("path", kPathValue, "With type: http: the request target.")
@@ -176,6 +179,7 @@ const Section& health_section() {
               .else_is("the endpoint's address"),
           values<&Health::expect>("expect", kStatusRangeValue,
                                   "With type: http: statuses that are good.")
+              .never_empty()
               .only_when(is_http),
           value<&Health::body>("body", kTextValue,
                                "With type: http: text that has to be in the body.")
@@ -389,7 +393,7 @@ const Section& match_section() {
 
 const Section& redirect_section() {
   static const Section section = section_of<Redirect>({
-      value<&Redirect::status>("status", kStatusWordValue, "").one_of(kRedirectStatuses),
+      value<&Redirect::status>("status", kStatusWordValue, "The status.").one_of(kRedirectStatuses),
       value<&Redirect::location>("location", kLocationValue, "A path or URL.")
           .needed()
           .like("/new"),
@@ -399,9 +403,9 @@ const Section& redirect_section() {
 
 const Section& respond_section() {
   static const Section section = section_of<Respond>({
-      value<&Respond::status>("status", kStatusValue, "").range_is(200, 599),
-      value<&Respond::body>("body", kFreeTextValue, ""),
-      value<&Respond::content_type>("content_type", kFieldValueValue, ""),
+      value<&Respond::status>("status", kStatusValue, "The status.").range_is(200, 599),
+      value<&Respond::body>("body", kFreeTextValue, "The body."),
+      value<&Respond::content_type>("content_type", kFieldValueValue, "Its Content-Type."),
   });
   return section;
 }
@@ -446,7 +450,7 @@ void finish_route(void* object, const SectionCheck& check) {
     if (first.empty()) first = key;
   }
   if (first.empty()) {
-    check.error({}, "missing_key", "says not what to do: it needs one of pool, redirect, respond");
+    check.error({}, "missing_key", "has to say what to do: one of pool, redirect, respond");
   }
   if (first == "pool") return;
   for (std::string_view key : {"strip_prefix", "request_headers", "cache"}) {
@@ -547,7 +551,7 @@ const Section& admin_section() {
 const Section& access_log_section() {
   static const Section section = section_of<AccessLog>({
       value<&AccessLog::path>("path", kLogTargetValue, "stdout, stderr or a file."),
-      value<&AccessLog::format>("format", kWordValue, "").one_of(kLogFormatWords),
+      value<&AccessLog::format>("format", kWordValue, "How a line looks.").one_of(kLogFormatWords),
   });
   return section;
 }

@@ -115,7 +115,7 @@ void Validator::check_pool(Pool& pool) {
   check_endpoints(pool, path);
   const Health& health = pool.health;
   if (health.type == Health::Type::kOff || health.timeout <= health.interval) return;
-  report_.warning(at(path + ".health"), path + ".health.timeout",
+  report_.warning(at(path + ".health.timeout"), path + ".health.timeout",
                   {"suspicious",
                    "a probe may take " + format_duration(health.timeout) +
                        ", longer than the interval of " + format_duration(health.interval),
@@ -137,14 +137,15 @@ void Validator::check_endpoints(Pool& pool, const std::string& path) {
            quoted(address) + " is in this pool already; first at " + where(there->second),
            {}});
     }
-    if (endpoint.name.empty()) endpoint.name = address;
+    if (endpoint.name.empty()) endpoint.name = is_new ? address : address + "#" + std::to_string(i);
     is_repeated(endpoint.name, here + ".name", &names);
   }
 }
 
 void Validator::make_default_route() {
   if (!config_.routes.empty()) return;
-  const bool is_route_given = origins_.find("routes") != nullptr && report_.has_errors_below("routes");
+  const bool is_route_given =
+      origins_.find("routes") != nullptr && report_.has_errors_below("routes");
   if (config_.pools.size() == 1) {
     Route route;
     route.name = route.pool = config_.pools.front().name;
@@ -257,7 +258,8 @@ void Validator::warn_of_unreachable_routes() {
 }
 
 void Validator::warn_of_unused_pools() {
-  if (report_.has_errors_below("routes")) return;  // the route that uses it may be the one that is wrong
+  if (report_.has_errors_below("routes"))
+    return;  // the route that uses it may be the one that is wrong
   for (size_t i = 0; i < config_.pools.size(); ++i) {
     if (used_[i]) continue;
     const std::string path = "pools." + config_.pools[i].name;

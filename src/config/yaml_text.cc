@@ -32,6 +32,8 @@ std::string yaml_scalar(std::string_view text) {
     if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
+    } else if (c == '\n' || c == '\t') {
+      out += c == '\n' ? "\\n" : "\\t";
     } else if ((c >= 0 && c < ' ') || c == 0x7f) {
       char escaped[8];
       std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned>(c));
@@ -60,9 +62,27 @@ void make_list_item(YamlLines* lines) {
     if (in_use && !is_begun) {
       line.text.insert(0, "- ");
       is_begun = true;
-    } else {
+    } else if (is_begun) {
       line.indent += 2;
     }
+  }
+}
+
+bool has_live_line(const YamlLines& lines, size_t from) {
+  for (size_t i = from; i < lines.size(); ++i) {
+    if (!lines[i].is_remark && !lines[i].commented) return true;
+  }
+  return false;
+}
+
+void comment_out(YamlLines* lines, size_t indent) {
+  if (!has_live_line(*lines, 0)) return;
+  for (YamlLine& line : *lines) {
+    const bool is_comment = line.is_remark || line.commented;
+    line.text.insert(0, std::string(line.indent - indent, ' ') + (is_comment ? "# " : ""));
+    line.indent = indent;
+    line.commented = true;
+    line.is_remark = false;
   }
 }
 

@@ -109,7 +109,8 @@ struct Row {
   Fault (*check_name)(std::string_view name) = nullptr;  // kFields, kNamed: of each name
   // Whether it means anything beside what else is in its section; nullptr: always.
   bool (*applies)(const void* object) = nullptr;
-  bool required = false;  // and in a list: at least one
+  bool required = false;
+  bool not_empty = false;  // lists: at least one
   bool secret = false;
   bool in_reference = false;  // the reference shows the example as a live line
   Support support = Support::kYes;
@@ -122,7 +123,8 @@ struct Row {
   Row else_is(std::string_view note) &&;  // default_note
   Row names(Fault (*check)(std::string_view)) &&;
   Row only_when(bool (*applies_to)(const void* object)) &&;
-  Row needed() &&;
+  Row needed() &&;  // and a list of sections: at least one
+  Row never_empty() &&;
   Row hidden() &&;  // secret
   Row shown() &&;   // in_reference
   Row not_yet(Support how, std::string_view note) &&;

@@ -19,8 +19,8 @@ extern const ValueType kShareValue;            // double
 extern const ValueType kBoolValue;             // bool
 extern const ValueType kTextValue;             // std::string, not empty
 extern const ValueType kFreeTextValue;         // std::string, may be empty
-extern const ValueType kNameValue;             // std::string: of listeners, pools and routes
-extern const ValueType kEndpointNameValue;     // std::string
+extern const ValueType kNameValue;             // std::string: of pools and routes
+extern const ValueType kEndpointNameValue;     // std::string: of endpoints and listeners
 extern const ValueType kTokenValue;            // std::string: a method, a cookie name
 extern const ValueType kFieldNameValue;        // std::string
 extern const ValueType kFieldValueValue;       // std::string

@@ -25,6 +25,9 @@ std::string yaml_list(const Texts& texts);
 
 // Makes the lines of one element of a list: "- " before the first that is in use.
 void make_list_item(YamlLines* lines);
+bool has_live_line(const YamlLines& lines, size_t from);
+// Puts a block that begins at `indent` out of use as a whole.
+void comment_out(YamlLines* lines, size_t indent);
 void append(YamlLines lines, YamlLines* to);
 std::string to_text(const YamlLines& lines);
 
