@@ -86,6 +86,7 @@ void Loop::run() {
   SL_CHECK(!state.is_running);
   state.is_running = true;
   while (!state.stop.exchange(false)) {
+    state.is_now_fresh = false;
     bool worked = state.end_turn();
     worked = state.run_posted() || worked;
     if (!worked && uv_loop_alive(&state.uv) == 0) break;
