@@ -122,7 +122,7 @@ Histogram* RequestTable::histogram_of(const RouteKey& key) noexcept {
   }
   if (routes_count_ >= kMostRoutes && !(key == kOtherRoute)) return histogram_of(kOtherRoute);
   ++routes_count_;
-  auto* node = new RouteNode{key, {}, first};
+  auto* node = new RouteNode{key, {}, first};  // NOLINT: without memory nothing goes on
   routes_.store(node, std::memory_order_release);
   return &node->histogram;
 }
