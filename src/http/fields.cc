@@ -29,12 +29,12 @@ constexpr uint8_t fold(char c) noexcept { return static_cast<uint8_t>(c) | 0x20;
 constexpr uint32_t slot_of(std::string_view name, uint32_t multiplier) noexcept {
   const uint32_t key = static_cast<uint32_t>(name.size()) << 16 |
                        static_cast<uint32_t>(fold(name.front())) << 8 | fold(name.back());
-  return key * multiplier >> 24;
+  return key * multiplier >> 23;
 }
 
 struct NameTable {
   uint32_t multiplier = 0;
-  std::array<uint8_t, 256> ids{};
+  std::array<uint8_t, 512> ids{};  // by the top nine bits
 };
 
 consteval NameTable make_name_table() {
@@ -43,7 +43,7 @@ consteval NameTable make_name_table() {
     table.ids = {};
     bool fits = true;
     for (size_t id = 1; id < kRowCount && fits; ++id) {
-      if (kRows[id].name == kForwardedPrefix) continue;
+      if (static_cast<FieldId>(id) == FieldId::kXForwardedOther) continue;
       uint8_t& slot = table.ids[slot_of(kRows[id].name, multiplier)];
       fits = slot == 0;
       slot = static_cast<uint8_t>(id);

@@ -169,7 +169,7 @@ class RequestWriter {
       case FieldId::kTracestate:
         return !starts_trace_;
       case FieldId::kExpect:
-        return how_.pass_expect && !is_named(field);
+        return how_.pass_expect && head_.expect_continue && !is_named(field);
       case FieldId::kMaxForwards:
         if (how_.max_forwards < 0) return !is_named(field);
         write_max_forwards();

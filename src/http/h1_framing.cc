@@ -34,22 +34,23 @@ Result<size_t> HeadScanner::scan(std::string_view bytes, const HeadLimits& limit
   if (bytes == "\r") return size_t{0};
   SL_CHECK(position_ <= bytes.size());
   const char* const begin = bytes.data();
-  const size_t most = std::min<uint64_t>(bytes.size(), limits.head);
   const uint64_t first_line_most = std::min(limits.head, limits.target + kFirstLineSlack);
-  while (position_ < most) {
+  for (;;) {
+    // Nothing beyond a limit is looked at, so that pieces and the whole fail alike.
+    const uint64_t limit = line_start_ == 0 ? first_line_most : limits.head;
+    const size_t most = std::min<uint64_t>(bytes.size(), limit);
     const char* at = find_lf_or_nul(begin + position_, begin + most);
-    if (at == begin + most) break;
+    if (at == begin + most) {
+      position_ = most;
+      if (bytes.size() < limit) return size_t{0};
+      return line_start_ == 0 ? Errc::kTargetTooLong : Errc::kHeadTooLarge;
+    }
     if (*at == '\0') return Error(Errc::kBadRequest, "a NUL byte");
     if (at == begin || at[-1] != '\r') return Error(Errc::kBadRequest, "a bare LF");
     const size_t line_end = static_cast<size_t>(at - begin) + 1;
     if (line_end == line_start_ + 2) return line_end;
-    if (line_start_ == 0 && line_end > first_line_most) return Errc::kTargetTooLong;
     position_ = line_start_ = line_end;
   }
-  position_ = most;
-  if (line_start_ == 0 && bytes.size() > first_line_most) return Errc::kTargetTooLong;
-  if (bytes.size() >= limits.head) return Errc::kHeadTooLarge;
-  return size_t{0};
 }
 
 size_t leading_empty_lines(std::string_view bytes) noexcept {
