@@ -92,27 +92,29 @@ bool H1Connection::take_head() noexcept {
   return true;
 }
 
-// The next complete head: in the first slice where it came whole, else gathered in Active::head.
+// The next complete head: in the first slice where it came whole, else gathered in H1Active::head,
+// slice by slice so that pipelined requests behind it are not copied along.
 bool H1Connection::find_head(std::string_view& head) noexcept {
   H1Active& active = *active_;
-  bool is_whole = active.head.empty() && active.input.slice_count() == 1;
-  if (!is_whole) {
-    active.head += active.input.to_string();
-    active.input.clear();
-  }
-  std::string_view bytes = is_whole ? active.input.slice(0).view() : std::string_view(active.head);
-  auto found = active.scanner.scan(bytes, head_limits());
-  if (!found) {
-    refuse(found.error());
-    return false;
-  }
-  if (*found > 0) {
-    head = bytes.substr(0, *found);
-    return true;
-  }
-  if (is_whole) {
-    active.head.assign(bytes);
-    active.input.clear();
+  bool is_whole = active.head.empty();
+  while (!active.input.is_empty()) {
+    std::string_view bytes = active.input.slice(0).view();
+    if (!is_whole) {
+      active.head += bytes;
+      active.input.pop_front();
+      bytes = active.head;
+    }
+    auto found = active.scanner.scan(bytes, head_limits());
+    if (!found) {
+      refuse(found.error());
+      return false;
+    }
+    if (*found > 0) {
+      head = bytes.substr(0, *found);
+      return true;
+    }
+    if (is_whole) active.head.assign(active.input.pop_front().view());
+    is_whole = false;
   }
   if (!timer_.is_set()) set_deadline(config().timeouts.head);  // later pieces do not move it
   return false;
@@ -129,11 +131,9 @@ void H1Connection::begin_exchange(std::string_view head) noexcept {
   if (active.head.empty()) {
     active.input.consume(kept.size());
   } else {
-    // What came behind a gathered head is input again.
     std::string rest = active.head.substr(kept.size());
-    active.head.clear();
-    active.head.shrink_to_fit();
-    if (!rest.empty()) active.input.push_back(Slice::copy_of(rest));
+    active.head = std::string();
+    if (!rest.empty()) put_back(Slice::copy_of(rest));
   }
   auto parsed = http::parse_request_head(kept, head_limits(), arena);
   if (!parsed) return fail_request(parsed.error());
@@ -216,14 +216,17 @@ void H1Connection::take_chunked_body() noexcept {
       return;
     }
     active.body_complete = active.decoder.is_done();
-    if (bytes.is_empty()) continue;
-    // What is left of this slice stays before the others.
-    Chain rest;
-    rest.push_back(std::move(bytes));
-    rest.append(std::move(active.input));
-    active.input = std::move(rest);
+    if (!bytes.is_empty()) put_back(std::move(bytes));
   }
   if (active.body_complete) take_trailers();
+}
+
+// Before what else is in the input.
+void H1Connection::put_back(Slice bytes) noexcept {
+  Chain input;
+  input.push_back(std::move(bytes));
+  input.append(std::move(active_->input));
+  active_->input = std::move(input);
 }
 
 void H1Connection::take_trailers() noexcept {
@@ -237,6 +240,16 @@ void H1Connection::take_trailers() noexcept {
     error_ = trailers.error();
     active_->body_complete = false;
   }
+}
+
+void H1Connection::pause_body() noexcept {
+  active_->is_paused = true;
+  stream_->pause(loop::PauseReason::backpressure);
+}
+
+void H1Connection::resume_body() noexcept {
+  active_->is_paused = false;
+  stream_->resume(loop::PauseReason::backpressure);
 }
 
 Chain& H1Connection::body() noexcept { return active_->body; }
@@ -393,6 +406,8 @@ void H1Connection::on_deadline() noexcept {
           return set_deadline(config().timeouts.body);
         }
         error_ = Error(Errc::kClientStalled);
+      } else if (active_->is_paused) {  // the endpoint is slow, not the client
+        return set_deadline(config().timeouts.body);
       } else if (!active_->body_complete && !error_) {
         error_ = Error(Errc::kBodyTimeout);
       } else {

@@ -25,6 +25,7 @@ struct H1Active {
   uint64_t body_left = 0;   // with BodyKind::length
   uint64_t body_bytes = 0;  // so far
   bool body_complete = false;
+  bool is_paused = false;  // by the exchange: the endpoint takes no more
   uint8_t minor_version = 1;
   // Going out.
   Chain out;  // collected until flush()

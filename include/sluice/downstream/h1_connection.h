@@ -54,8 +54,8 @@ class H1Connection final : public Connection,
   bool is_body_complete() const noexcept override;
   const http::FieldList& trailers() const noexcept override;
   Error error() const noexcept override { return error_; }
-  void pause_body() noexcept override { stream_->pause(loop::PauseReason::backpressure); }
-  void resume_body() noexcept override { stream_->resume(loop::PauseReason::backpressure); }
+  void pause_body() noexcept override;
+  void resume_body() noexcept override;
   void send_interim(const http::ResponseHead& head) override;
   void send_head(const http::ResponseHead& head, const http::ResponseForwarding& how) override;
   void send_body(Chain&& bytes) override;
@@ -79,6 +79,7 @@ class H1Connection final : public Connection,
   void take_body() noexcept;
   void take_chunked_body() noexcept;
   void take_trailers() noexcept;
+  void put_back(Slice bytes) noexcept;
   void fail_request(Error error) noexcept;
   void after_exchange() noexcept;
   void end_connection() noexcept;
