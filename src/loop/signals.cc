@@ -21,7 +21,9 @@ struct Signals::State {
   std::vector<SignalHusk*> husks;
 };
 
-Signals::Signals(Loop& loop, std::initializer_list<int> numbers, std::function<void(int)> on_signal)
+Signals::Signals(
+    Loop& loop, std::initializer_list<int> numbers,
+    std::function<void(int)> on_signal)  // NOLINT: copied for each number, not per call
     : state_(std::make_unique<State>()) {
   for (int number : numbers) {
     auto* husk = new SignalHusk{{}, false, on_signal};

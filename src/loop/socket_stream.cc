@@ -164,7 +164,7 @@ void SocketStream::write(Chain&& bytes) noexcept {
     int status = send_now(bytes);
     if (status < 0) return fail_later(socket_error(status));
     if (bytes.is_empty()) return;
-    auto* rest = new QueuedWrite;
+    auto* rest = new QueuedWrite;  // NOLINT: without memory nothing goes on
     rest->bytes = std::move(bytes);
     queue(rest);
   } else {

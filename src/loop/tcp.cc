@@ -57,7 +57,7 @@ class SocketConnect final : public Connect, private Loop::TurnEnd {
 
   int connect_tcp() noexcept {
     husk_ = SocketHusk::make(loop_);
-    auto* request = new Request{{}, this};
+    auto* request = new Request{{}, this};  // NOLINT: without memory nothing goes on
     request->uv.data = request;
     int status = uv_tcp_connect(&request->uv, &husk_->tcp, address_.raw(), on_uv_connected);
     if (status < 0) {
