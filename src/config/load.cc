@@ -352,7 +352,6 @@ LoadResult Loader::load(const std::string& name, std::optional<std::string> text
     Config config;
     config.files = report_.file_names();
     read_config(root, {report_, result.origins, env_, accept_unsupported_}, &config);
-    validate(result.origins, report_, &config);
     if (!report_.has_errors()) result.config = std::move(config);
   } else if (!report_.has_errors()) {
     report_.error({0, 1, 1}, {},

@@ -348,12 +348,11 @@ void Reader::fail(const Item& item, Fault fault) {
 }  // namespace
 
 void read_config(const NodePtr& root, const ReadTarget& target, Config* config) {
-  Reader reader(target);
   if (root->kind != Node::Kind::kMap) {
-    target.report.error(root->place, {}, wrong_type("a map of keys", *root));
-    return;
+    return target.report.error(root->place, {}, wrong_type("a map of keys", *root));
   }
-  reader.read_section(root_section(), config, *root, {});
+  Reader(target).read_section(root_section(), config, *root, {});
+  validate(target.origins, target.report, config);
 }
 
 }  // namespace sluice::config

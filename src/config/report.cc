@@ -11,6 +11,14 @@ constexpr size_t kMaxDiagnostics = 1000;
 constexpr size_t kMaxSourceBytes = 160;
 constexpr size_t kBytesBeforeCaret = 100;
 
+// A key or value may hold what a terminal would act on.
+std::string printable(std::string text) {
+  for (char& c : text) {
+    if ((c >= 0 && c < ' ') || c == 0x7f) c = '?';
+  }
+  return text;
+}
+
 bool continues_character(char c) noexcept { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
 }  // namespace
@@ -77,10 +85,10 @@ void Report::add(Severity severity, Place place, std::string path, Fault fault) 
   if (found_.size() >= kMaxDiagnostics) return;
   Diagnostic diagnostic;
   diagnostic.severity = severity;
-  diagnostic.path = std::move(path);
+  diagnostic.path = printable(std::move(path));
   diagnostic.code = std::string(fault.code);
-  diagnostic.message = std::move(fault.message);
-  diagnostic.hint = std::move(fault.hint);
+  diagnostic.message = printable(std::move(fault.message));
+  diagnostic.hint = printable(std::move(fault.hint));
   point_at(place, &diagnostic);
   found_.push_back({place, std::move(diagnostic)});
 }

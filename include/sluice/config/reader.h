@@ -30,7 +30,7 @@ struct ReadTarget {
 };
 
 // Fills `config` from the map `root` by the rows of root_section(), and reports what does not fit.
-// After errors `config` holds what could be read, so that references can be checked all the same.
+// After errors `config` holds what could be read; validate() runs on it all the same.
 void read_config(const NodePtr& root, const ReadTarget& target, Config* config);
 
 // What spans sections: names, references, routes that cannot be reached. Fills in what is derived:
