@@ -23,7 +23,7 @@ inline void expect(bool kept, const char* promise) {
 
 inline constexpr HeadLimits kLimits{.head = 2048, .fields = 32, .target = 512};
 // What we add may go over the limits of what came.
-inline constexpr HeadLimits kWide{.head = 8192, .fields = 64, .target = 1024};
+inline constexpr HeadLimits kWide{.head = 8192, .fields = 64, .target = 4096};
 
 // The end of the head in `bytes`: the same whole, byte by byte, and split in two.
 inline Result<size_t> scan_all_ways(std::string_view bytes, size_t split) {

@@ -52,7 +52,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text = bytes.substr(0, end && *end > 0 ? *end : bytes.size());
   const auto head = parse_response_head(text, kLimits, method, arena);
   if (!head) return 0;
-  expect(end && *end == text.size(), "what parses is what was scanned");
+  // Only the scanner bounds the first line as such.
+  expect(end ? *end == text.size() : end.error().code() == Errc::kTargetTooLong,
+         "what parses is what was scanned");
   expect(check_response_lines(text, kLimits).has_value(), "what parses has good lines");
   check_forwarded(*head, method, pool, arena);
   return 0;
