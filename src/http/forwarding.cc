@@ -51,7 +51,7 @@ const FieldEdits* none_if_empty(const FieldEdits* edits) noexcept {
 bool names_other_fields(const FieldList& fields) noexcept {
   if (!fields.has(FieldId::kConnection)) return false;
   for (const Field& field : fields) {
-    if (field.id != FieldId::kConnection) continue;
+    if (field.id != FieldId::kConnection || is_hop_by_hop(field_id(field.value))) continue;
     const bool all_ours = for_each_element(field.value, [](std::string_view option) {
       return equals_ignore_case(option, "close") || is_hop_by_hop(field_id(option));
     });

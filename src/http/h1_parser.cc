@@ -30,8 +30,8 @@ int on_field_name(llhttp_t* parser, const char* at, size_t size) noexcept {
   auto* to = static_cast<Collector*>(parser->data);
   if (to->count == to->capacity) return HPE_USER;
   const std::string_view name(at, size);
-  // The value is empty unless one is told.
-  to->fields[to->count++] = Field{name, std::string_view(at + size + 1, 0), field_id(name)};
+  // The value is empty, at a place in the head, unless one is told.
+  to->fields[to->count++] = Field{name, name.substr(size), field_id(name)};
   return 0;
 }
 
@@ -95,6 +95,11 @@ ConnectionOptions connection_options(const FieldList& fields) noexcept {
   if (!fields.has(FieldId::kConnection)) return options;
   for (const Field& field : fields) {
     if (field.id != FieldId::kConnection) continue;
+    if (field_id(field.value) == FieldId::kKeepAlive) {  // the common one, without a walk
+      options.keep_alive = true;
+      ++options.count;
+      continue;
+    }
     for_each_element(field.value, [&options](std::string_view option) {
       options.close |= equals_ignore_case(option, "close");
       options.keep_alive |= equals_ignore_case(option, "keep-alive");
