@@ -91,11 +91,11 @@ class NodeBuilder : public YAML::EventHandler {
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    add(make(mark, {}, Node::Kind::kNull), anchor);
+    add(make(mark, {}, YamlNode::Kind::kNull), anchor);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    std::shared_ptr<Node> node = make(mark, tag, Node::Kind::kScalar);
+    std::shared_ptr<YamlNode> node = make(mark, tag, YamlNode::Kind::kScalar);
     check_closed_quote(node->place);
     node->text = value;
     add(std::move(node), anchor);
@@ -108,11 +108,11 @@ class NodeBuilder : public YAML::EventHandler {
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
-    open(make(mark, tag, Node::Kind::kList), anchor);
+    open(make(mark, tag, YamlNode::Kind::kList), anchor);
   }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
-    open(make(mark, tag, Node::Kind::kMap), anchor);
+    open(make(mark, tag, YamlNode::Kind::kMap), anchor);
   }
   void OnSequenceEnd() override { close(); }
   void OnMapEnd() override { close(); }
@@ -129,7 +129,7 @@ class NodeBuilder : public YAML::EventHandler {
 
  private:
   struct Open {
-    std::shared_ptr<Node> node;
+    std::shared_ptr<YamlNode> node;
     YAML::anchor_t anchor = 0;
     NodePtr key;  // kMap: the key that waits for its value
   };
@@ -138,9 +138,9 @@ class NodeBuilder : public YAML::EventHandler {
     throw YamlFault{place, {"syntax", std::move(message), std::move(hint)}};
   }
 
-  std::shared_ptr<Node> make(const YAML::Mark& mark, const std::string& tag,
-                             Node::Kind kind) const {
-    auto node = std::make_shared<Node>();
+  std::shared_ptr<YamlNode> make(const YAML::Mark& mark, const std::string& tag,
+                                 YamlNode::Kind kind) const {
+    auto node = std::make_shared<YamlNode>();
     node->kind = kind;
     node->place = place_of(file_, mark);
     check_place(node->place);
@@ -150,7 +150,7 @@ class NodeBuilder : public YAML::EventHandler {
     return node;
   }
 
-  void open(std::shared_ptr<Node> node, YAML::anchor_t anchor) {
+  void open(std::shared_ptr<YamlNode> node, YAML::anchor_t anchor) {
     if (open_.size() >= kMaxDepth) fail(node->place, "nested too deeply");
     open_.push_back({std::move(node), anchor, nullptr});
   }
@@ -172,7 +172,7 @@ class NodeBuilder : public YAML::EventHandler {
     parent.node->weight += node->weight;
     if (parent.node->weight > kMaxNodes)
       fail(node->place, "too large with its aliases written out");
-    if (parent.node->kind == Node::Kind::kList) {
+    if (parent.node->kind == YamlNode::Kind::kList) {
       parent.node->items.push_back(std::move(node));
     } else if (!parent.key) {
       check_key(*node);
@@ -183,8 +183,8 @@ class NodeBuilder : public YAML::EventHandler {
     }
   }
 
-  static void check_key(const Node& key) {
-    if (key.kind != Node::Kind::kScalar || key.text.empty()) {
+  static void check_key(const YamlNode& key) {
+    if (key.kind != YamlNode::Kind::kScalar || key.text.empty()) {
       fail(key.place, "a key has to be a word",
            "put quotes around a value that starts with { or [");
     }
@@ -317,9 +317,9 @@ class Loader {
  private:
   NodePtr read_tree(const std::string& name, std::optional<std::string> text, Place from);
   NodePtr with_includes(const NodePtr& root);
-  void include(const Entry& entry, Node* into);
-  void include_pattern(const Node& pattern, const std::string& path, Node* into);
-  void include_file(const std::string& name, Place from, const std::string& path, Node* into);
+  void include(const Entry& entry, YamlNode* into);
+  void include_pattern(const YamlNode& pattern, const std::string& path, YamlNode* into);
+  void include_file(const std::string& name, Place from, const std::string& path, YamlNode* into);
 
   const EnvLookup env_;
   const bool accept_unsupported_;
@@ -331,11 +331,11 @@ class Loader {
 
 // Lists of two files are appended, their maps merged; anything else is left for the reader to call
 // a duplicate, with both places.
-void merge(const Entry& entry, Node* into) {
+void merge(const Entry& entry, YamlNode* into) {
   for (Entry& there : into->entries) {
     if (there.key != entry.key || there.value->kind != entry.value->kind) continue;
-    auto both = std::make_shared<Node>(*there.value);
-    if (both->kind != Node::Kind::kList && both->kind != Node::Kind::kMap) continue;
+    auto both = std::make_shared<YamlNode>(*there.value);
+    if (both->kind != YamlNode::Kind::kList && both->kind != YamlNode::Kind::kMap) continue;
     both->items.insert(both->items.end(), entry.value->items.begin(), entry.value->items.end());
     both->entries.insert(both->entries.end(), entry.value->entries.begin(),
                          entry.value->entries.end());
@@ -385,9 +385,9 @@ NodePtr Loader::read_tree(const std::string& name, std::optional<std::string> te
     return nullptr;
   }
   const size_t errors_before = report_.errors();
-  const NodePtr root = parse_yaml(index, report_);
+  NodePtr root = parse_yaml(index, report_);
   has_syntax_error_ = report_.errors() > errors_before;
-  if (has_syntax_error_ || root == nullptr || root->kind != Node::Kind::kMap) return root;
+  if (has_syntax_error_ || root == nullptr || root->kind != YamlNode::Kind::kMap) return root;
   const std::string real = real_path(name);
   included_.emplace(real, from);
   open_files_.insert(real);
@@ -397,8 +397,8 @@ NodePtr Loader::read_tree(const std::string& name, std::optional<std::string> te
 }
 
 NodePtr Loader::with_includes(const NodePtr& root) {
-  auto whole = std::make_shared<Node>();
-  whole->kind = Node::Kind::kMap;
+  auto whole = std::make_shared<YamlNode>();
+  whole->kind = YamlNode::Kind::kMap;
   whole->place = root->place;
   std::set<std::string_view> seen;
   for (const Entry& entry : root->entries) {
@@ -415,17 +415,17 @@ NodePtr Loader::with_includes(const NodePtr& root) {
   return whole;
 }
 
-void Loader::include(const Entry& entry, Node* into) {
-  const Node& value = *entry.value;
-  if (value.kind == Node::Kind::kScalar) return include_pattern(value, "include", into);
-  if (value.kind != Node::Kind::kList) {
+void Loader::include(const Entry& entry, YamlNode* into) {
+  const YamlNode& value = *entry.value;
+  if (value.kind == YamlNode::Kind::kScalar) return include_pattern(value, "include", into);
+  if (value.kind != YamlNode::Kind::kList) {
     report_.error(entry.key_place, "include",
                   {"wrong_type", "expected a file, a pattern or a list of them", {}});
     return;
   }
   for (size_t i = 0; i < value.items.size() && !has_syntax_error_; ++i) {
     const std::string path = "include[" + std::to_string(i) + "]";
-    if (value.items[i]->kind == Node::Kind::kScalar) {
+    if (value.items[i]->kind == YamlNode::Kind::kScalar) {
       include_pattern(*value.items[i], path, into);
     } else {
       report_.error(value.items[i]->place, path,
@@ -434,7 +434,7 @@ void Loader::include(const Entry& entry, Node* into) {
   }
 }
 
-void Loader::include_pattern(const Node& pattern, const std::string& path, Node* into) {
+void Loader::include_pattern(const YamlNode& pattern, const std::string& path, YamlNode* into) {
   std::string name;
   std::vector<std::string> used;
   Fault fault = expand_env(pattern.text, env_, &name, &used);
@@ -450,7 +450,7 @@ void Loader::include_pattern(const Node& pattern, const std::string& path, Node*
 }
 
 void Loader::include_file(const std::string& name, Place from, const std::string& path,
-                          Node* into) {
+                          YamlNode* into) {
   const std::string real = real_path(name);
   if (const auto there = included_.find(real); there != included_.end()) {
     const bool is_cycle = open_files_.contains(real);
@@ -468,8 +468,8 @@ void Loader::include_file(const std::string& name, Place from, const std::string
   }
   const NodePtr root = read_tree(name, std::nullopt, from);
   if (root == nullptr || has_syntax_error_) return;
-  if (root->kind != Node::Kind::kMap) {
-    if (root->kind == Node::Kind::kNull) return;
+  if (root->kind != YamlNode::Kind::kMap) {
+    if (root->kind == YamlNode::Kind::kNull) return;
     return report_.error(root->place, {},
                          {"wrong_type", "an included file has to be a map of keys", {}});
   }

@@ -118,13 +118,15 @@ YamlLines Printer::elements(const Row& row, const void* list, const std::string&
   YamlLines lines{head(row, indent)};
   for (size_t i = 0; i < size; ++i) {
     const void* element = row.access.at(list, i);
+    std::string here = path;
     if (row.shape == Shape::kNamed) {
-      const std::string name(row.access.name_of(element));
+      const std::string_view name = row.access.name_of(element);
+      here.append(".").append(name);
       lines.push_back({indent + 2, yaml_scalar(name) + ":", {}, false, false});
-      append(section(*row.section, element, path + "." + name, indent + 4), &lines);
+      append(section(*row.section, element, here, indent + 4), &lines);
     } else {
-      YamlLines item =
-          section(*row.section, element, path + "[" + std::to_string(i) + "]", indent + 2);
+      here.append("[").append(std::to_string(i)).append("]");
+      YamlLines item = section(*row.section, element, here, indent + 2);
       make_list_item(&item);
       append(std::move(item), &lines);
     }

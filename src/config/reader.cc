@@ -10,15 +10,15 @@ namespace sluice::config {
 
 namespace {
 
-std::string_view shape_text(const Node& node) {
+std::string_view shape_text(const YamlNode& node) {
   switch (node.kind) {
-    case Node::Kind::kNull:
+    case YamlNode::Kind::kNull:
       return "nothing";
-    case Node::Kind::kScalar:
+    case YamlNode::Kind::kScalar:
       return "a text";
-    case Node::Kind::kList:
+    case YamlNode::Kind::kList:
       return "a list";
-    case Node::Kind::kMap:
+    case YamlNode::Kind::kMap:
       return "a map of keys";
   }
   return "";
@@ -31,19 +31,20 @@ std::string child(const std::string& path, size_t index) {
   return path + "[" + std::to_string(index) + "]";
 }
 
-Fault wrong_type(std::string_view expected, const Node& found, std::string hint = {}) {
+Fault wrong_type(std::string_view expected, const YamlNode& found, std::string hint = {}) {
   return {"wrong_type",
           "expected " + std::string(expected) + ", found " + std::string(shape_text(found)),
           std::move(hint)};
 }
 
-const Entry* find_entry(const Node& map, std::string_view key) {
+const Entry* find_entry(const YamlNode& map, std::string_view key) {
   const auto found = std::ranges::find(map.entries, key, &Entry::key);
   return found == map.entries.end() ? nullptr : &*found;
 }
 
 std::optional<std::string_view> meant_key(std::string_view key, const Section& section) {
   std::vector<std::string_view> known;
+  known.reserve(section.rows.size());
   for (const Row& row : section.rows) known.push_back(row.key);
   return nearest(key, known);
 }
@@ -58,7 +59,7 @@ Fault unknown_key(std::string_view key, const Section& section) {
 }
 
 // A missing key needs no report of its own beside the one of its misspelling.
-bool is_misspelt(std::string_view missing, const Section& section, const Node& map) {
+bool is_misspelt(std::string_view missing, const Section& section, const YamlNode& map) {
   return std::ranges::any_of(map.entries, [&](const Entry& entry) {
     return section.find(entry.key) == nullptr && meant_key(entry.key, section) == missing;
   });
@@ -67,7 +68,7 @@ bool is_misspelt(std::string_view missing, const Section& section, const Node& m
 // A value on its way into a struct: where it stands, and what it is called.
 struct Item {
   const Row& row;
-  const Node& node;
+  const YamlNode& node;
   std::string path;
 };
 
@@ -75,7 +76,8 @@ class Reader {
  public:
   explicit Reader(const ReadTarget& target) : target_(target) {}
 
-  void read_section(const Section& section, void* object, const Node& map, const std::string& path);
+  void read_section(const Section& section, void* object, const YamlNode& map,
+                    const std::string& path);
   Report& report() const { return target_.report; }
 
  private:
@@ -89,9 +91,9 @@ class Reader {
   void read_sections(const Item& item, void* list);
   void read_named(const Item& item, void* list);
   void check_length(const Item& list);
-  void check_required(const Section& section, const Node& map, const std::string& path);
+  void check_required(const Section& section, const YamlNode& map, const std::string& path);
 
-  bool is_new_key(const Node& map, const Entry& entry, const std::string& path);
+  bool is_new_key(const YamlNode& map, const Entry& entry, const std::string& path);
   bool is_good_name(const Row& row, const Entry& entry, const std::string& path);
   std::optional<std::string> text_of(const Item& item);
   void fail(const Item& item, Fault fault);
@@ -105,7 +107,7 @@ class Reader {
 // What a section's `finish` sees.
 class MapCheck : public SectionCheck {
  public:
-  MapCheck(Report& report, const Node& map, const std::string& path)
+  MapCheck(Report& report, const YamlNode& map, const std::string& path)
       : report_(report), map_(map), path_(path) {}
 
   bool has(std::string_view key) const override { return find_entry(map_, key) != nullptr; }
@@ -119,11 +121,11 @@ class MapCheck : public SectionCheck {
 
  private:
   Report& report_;
-  const Node& map_;
+  const YamlNode& map_;
   const std::string& path_;
 };
 
-void Reader::read_section(const Section& section, void* object, const Node& map,
+void Reader::read_section(const Section& section, void* object, const YamlNode& map,
                           const std::string& path) {
   for (const Entry& entry : map.entries) {
     if (is_new_key(map, entry, path)) read_entry(section, object, entry, path);
@@ -138,7 +140,7 @@ void Reader::read_entry(const Section& section, void* object, const Entry& entry
   const std::string here = child(path, entry.key);
   if (row == nullptr) return report().error(entry.key_place, here, unknown_key(entry.key, section));
   if (row->shape == Shape::kLoader) return;
-  if (entry.value->kind == Node::Kind::kNull) {
+  if (entry.value->kind == YamlNode::Kind::kNull) {
     const bool is_section = row->section != nullptr && row->shape == Shape::kSection;
     return report().error(entry.key_place, here,
                           {"empty_value", "empty value",
@@ -168,7 +170,8 @@ void Reader::read_value(const Item& item, void* object) {
     case Shape::kSection:
       return read_map(item, value);
     case Shape::kEither:
-      return item.node.kind == Node::Kind::kMap ? read_map(item, value) : read_scalar(item, value);
+      return item.node.kind == YamlNode::Kind::kMap ? read_map(item, value)
+                                                    : read_scalar(item, value);
     case Shape::kSections:
       return read_sections(item, value);
     case Shape::kNamed:
@@ -193,8 +196,8 @@ void Reader::read_scalars(const Item& item, void* list) {
     if (Fault fault = row.access.add(context(element), {}, *text, list))
       fail(element, std::move(fault));
   };
-  if (item.node.kind == Node::Kind::kScalar) return add(item);
-  if (item.node.kind != Node::Kind::kList) return fail(item, wrong_type("a list", item.node));
+  if (item.node.kind == YamlNode::Kind::kScalar) return add(item);
+  if (item.node.kind != YamlNode::Kind::kList) return fail(item, wrong_type("a list", item.node));
   check_length(item);
   for (size_t i = 0; i < item.node.items.size(); ++i) {
     add({row, *item.node.items[i], child(item.path, i)});
@@ -205,7 +208,7 @@ void Reader::read_scalars(const Item& item, void* list) {
 void Reader::read_fields(const Item& item, void* list) {
   const Row& row = item.row;
   row.access.clear(list);
-  if (item.node.kind != Node::Kind::kMap) {
+  if (item.node.kind != YamlNode::Kind::kMap) {
     return fail(item, wrong_type("a map of field names to values", item.node));
   }
   std::vector<std::string> names;
@@ -231,7 +234,8 @@ void Reader::read_fields(const Item& item, void* list) {
 
 void Reader::read_map(const Item& item, void* object) {
   const Section& section = *item.row.section;
-  if (item.node.kind != Node::Kind::kMap) return fail(item, wrong_type("a map of keys", item.node));
+  if (item.node.kind != YamlNode::Kind::kMap)
+    return fail(item, wrong_type("a map of keys", item.node));
   if (section.set_place != nullptr && item.row.shape == Shape::kSection) {
     section.set_place(object, item.node.place);
   }
@@ -240,20 +244,20 @@ void Reader::read_map(const Item& item, void* object) {
 
 void Reader::read_sections(const Item& item, void* list) {
   const Row& row = item.row;
-  if (item.node.kind != Node::Kind::kList) {
-    const bool is_one = item.node.kind == Node::Kind::kMap;
+  if (item.node.kind != YamlNode::Kind::kList) {
+    const bool is_one = item.node.kind == YamlNode::Kind::kMap;
     return fail(item,
                 wrong_type("a list", item.node, is_one ? "begin each element with \"- \"" : ""));
   }
   if (row.required && item.node.items.empty())
     fail(item, {"empty_value", "needs at least one", {}});
   for (size_t i = 0; i < item.node.items.size(); ++i) {
-    const Node& node = *item.node.items[i];
+    const YamlNode& node = *item.node.items[i];
     const std::string path = child(item.path, i);
     target_.origins.set(path, {node.place, {}});
     void* element = row.access.append(list, {});
     if (row.section->set_place != nullptr) row.section->set_place(element, node.place);
-    if (node.kind == Node::Kind::kMap) {
+    if (node.kind == YamlNode::Kind::kMap) {
       read_section(*row.section, element, node, path);
     } else {
       report().error(node.place, path, wrong_type("a map of keys", node));
@@ -263,7 +267,7 @@ void Reader::read_sections(const Item& item, void* list) {
 
 void Reader::read_named(const Item& item, void* list) {
   const Row& row = item.row;
-  if (item.node.kind != Node::Kind::kMap) {
+  if (item.node.kind != YamlNode::Kind::kMap) {
     return fail(item, wrong_type("a map of names", item.node));
   }
   for (const Entry& entry : item.node.entries) {
@@ -273,7 +277,7 @@ void Reader::read_named(const Item& item, void* list) {
     target_.origins.set(path, {entry.key_place, {}});
     void* element = row.access.append(list, entry.key);
     if (row.section->set_place != nullptr) row.section->set_place(element, entry.key_place);
-    if (entry.value->kind == Node::Kind::kMap) {
+    if (entry.value->kind == YamlNode::Kind::kMap) {
       read_section(*row.section, element, *entry.value, path);
     } else {
       report().error(entry.key_place, path, wrong_type("a map of keys", *entry.value));
@@ -286,7 +290,7 @@ void Reader::check_length(const Item& list) {
   fail(list, {"empty_value", "needs at least one", {}});
 }
 
-void Reader::check_required(const Section& section, const Node& map, const std::string& path) {
+void Reader::check_required(const Section& section, const YamlNode& map, const std::string& path) {
   for (const Row& row : section.rows) {
     if (!row.required || find_entry(map, row.key) != nullptr) continue;
     if (is_misspelt(row.key, section, map)) continue;
@@ -298,7 +302,7 @@ void Reader::check_required(const Section& section, const Node& map, const std::
   }
 }
 
-bool Reader::is_new_key(const Node& map, const Entry& entry, const std::string& path) {
+bool Reader::is_new_key(const YamlNode& map, const Entry& entry, const std::string& path) {
   const Entry* first = find_entry(map, entry.key);
   if (first == &entry) return true;
   report().error(
@@ -316,12 +320,12 @@ bool Reader::is_good_name(const Row& row, const Entry& entry, const std::string&
 
 // The text with variables filled in, or nullopt after a report; notes the origin.
 std::optional<std::string> Reader::text_of(const Item& item) {
-  if (item.node.kind == Node::Kind::kNull) {
+  if (item.node.kind == YamlNode::Kind::kNull) {
     fail(item, {"empty_value", "empty value", {}});
     return std::nullopt;
   }
   const ValueType& type = *item.row.type;
-  if (item.node.kind != Node::Kind::kScalar) {
+  if (item.node.kind != YamlNode::Kind::kScalar) {
     fail(item, wrong_type(type.noun, item.node));
     return std::nullopt;
   }
@@ -348,7 +352,7 @@ void Reader::fail(const Item& item, Fault fault) {
 }  // namespace
 
 void read_config(const NodePtr& root, const ReadTarget& target, Config* config) {
-  if (root->kind != Node::Kind::kMap) {
+  if (root->kind != YamlNode::Kind::kMap) {
     return target.report.error(root->place, {}, wrong_type("a map of keys", *root));
   }
   Reader(target).read_section(root_section(), config, *root, {});

@@ -15,11 +15,11 @@ constexpr std::string_view kIntroduction =
 # The reference configuration of sluice: every key, with its default. Made by `sluice reference`.
 #
 # Check a file with `sluice check -c FILE`; see what is in effect, and where it came from, with
-# `sluice check -c FILE --print`. Durations and sizes carry units: us, ms, s, m, h, d and B, KiB, MiB,
-# GiB, KB, MB, GB. A 0 means off only where "0 for off" is written. ${NAME} and ${NAME:-default} stand
-# for environment variables; $${ stands for ${ itself. Relative paths are relative to the file in
-# which they are written. Lines that are commented out show an example, or a default that means
-# nothing beside the rest.
+# `sluice check -c FILE --print`. Durations and sizes carry units: us, ms, s, m, h, d and B, KiB,
+# MiB, GiB, KB, MB, GB. A 0 means off only where "0 for off" is written. ${NAME} and
+# ${NAME:-default} stand for environment variables; $${ stands for ${ itself. Relative paths are
+# relative to the file in which they are written. Lines that are commented out show an example, or
+# a default that means nothing beside the rest.
 )";
 
 std::string joined(std::string_view a, std::string_view separator, std::string_view b) {

@@ -34,6 +34,7 @@ uint32_t Report::add_file(std::string name, std::string text, Place included_fro
 
 std::vector<std::string> Report::file_names() const {
   std::vector<std::string> names;
+  names.reserve(files_.size());
   for (const File& file : files_) names.push_back(file.name);
   return names;
 }
@@ -75,6 +76,7 @@ std::vector<Diagnostic> Report::take() {
     return std::tuple(found.place.file, found.place.line, found.place.column);
   });
   std::vector<Diagnostic> diagnostics;
+  diagnostics.reserve(found_.size());
   for (Found& found : found_) diagnostics.push_back(std::move(found.diagnostic));
   found_.clear();
   return diagnostics;

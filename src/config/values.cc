@@ -353,7 +353,7 @@ Fault read_log_target(const ReadContext& context, std::string_view text, void* v
 
 // Never shows the text: a password may stand in it.
 Fault check_redis_url(std::string_view text) {
-  const Fault fault{
+  Fault fault{
       "bad_value", "not a Redis URL: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB] or unix:/PATH", {}};
   if (text.starts_with("unix:/")) return {};
   if (text.starts_with("rediss://")) {

@@ -12,8 +12,8 @@
 
 namespace sluice::config {
 
-struct Node;
-using NodePtr = std::shared_ptr<const Node>;  // shared by the aliases of an anchor
+struct YamlNode;
+using NodePtr = std::shared_ptr<const YamlNode>;  // shared by the aliases of an anchor
 
 struct Entry {
   std::string key;
@@ -21,7 +21,7 @@ struct Entry {
   NodePtr value;
 };
 
-struct Node {
+struct YamlNode {
   enum class Kind : uint8_t { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
   Place place;
