@@ -289,7 +289,7 @@ void Pool::State::observe_failure(Endpoint& endpoint, TimePoint now) noexcept {
   const Duration time = shared->try_eject(endpoint, configured.outlier, now);
   if (time == Duration{0}) return;
   counters.add(stats::Counter::outlier_ejections);
-  log_warn("upstream", "endpoint {}/{} is taken out for {}: {} failures in a row", endpoint.pool(),
+  log_warn("upstream", "endpoint {}/{} is taken out for {}, failures in a row: {}", endpoint.pool(),
            endpoint.name(), format_duration(time), row);
 }
 
