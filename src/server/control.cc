@@ -26,6 +26,24 @@ std::string signal_name(int number) {
   return name == nullptr ? std::to_string(number) : std::string("SIG") + name;
 }
 
+std::string listeners_text(const std::vector<Door>& doors) {
+  std::string text;
+  for (const Door& door : doors) {
+    text += (text.empty() ? "" : ", ") + door.shared->name() + " on " + door.sockets->text();
+  }
+  return text;
+}
+
+std::string pools_text(const std::vector<config::Pool>& pools) {
+  std::string text;
+  for (const config::Pool& pool : pools) {
+    const size_t size = pool.endpoints.size();
+    text += fmt::format("{}{} ({} endpoint{}, {})", text.empty() ? "" : ", ", pool.name, size,
+                        size == 1 ? "" : "s", config::to_text(pool.balance.kind));
+  }
+  return text.empty() ? "none" : text;
+}
+
 }  // namespace
 
 Control::Control(std::string file, uint32_t workers)
@@ -83,16 +101,11 @@ std::string Control::start(config::Config config) {
 void Control::on_started() {
   if (phase_ != Phase::starting) return;  // told to stop meanwhile
   phase_ = Phase::serving;
-  const config::Config& config = snapshot().config;
-  log_info("server", "sluice {} with {} worker{}, pid {}", kVersion, engine_.fleet().size(),
-           engine_.fleet().size() == 1 ? "" : "s", getpid());
-  for (const Door& door : engine_.doors()) {
-    log_info("server", "listener {} on {}", door.shared->name(), door.sockets->text());
-  }
-  for (const config::Pool& pool : config.pools) {
-    log_info("server", "pool {} with {} endpoint{}, {}", pool.name, pool.endpoints.size(),
-             pool.endpoints.size() == 1 ? "" : "s", config::to_text(pool.balance.kind));
-  }
+  const uint32_t workers = engine_.fleet().size();
+  log_info("server", "sluice {} with {} worker{}, pid {}", kVersion, workers,
+           workers == 1 ? "" : "s", getpid());
+  log_info("server", "listeners: {}", listeners_text(engine_.doors()));
+  log_info("server", "pools: {}", pools_text(snapshot().config.pools));
   if (!door_.text().empty()) log_info("server", "admin API on {}", door_.text());
   pulse();
   systemd_.ready(status_text());
