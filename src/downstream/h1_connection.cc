@@ -71,16 +71,7 @@ void H1Connection::process() noexcept {
 // One head out of the input, and its exchange begun; false when more bytes are needed.
 bool H1Connection::take_head() noexcept {
   if (state_ != State::head) {
-    // RFC 9112 section 2.2: a server should ignore empty lines before a request line.
-    while (!active_->input.is_empty()) {
-      size_t skip = http::leading_empty_lines(active_->input.slice(0).view());
-      if (skip == 0) break;
-      active_->input.consume(skip);
-    }
-    if (active_->input.is_empty()) {
-      deactivate();
-      return false;
-    }
+    if (!skip_empty_lines()) return false;
     active_->scanner.reset();
     // The deadline of a head begins with its first byte, or with the connection.
     if (state_ == State::idle) timer_.cancel();
@@ -90,6 +81,24 @@ bool H1Connection::take_head() noexcept {
   if (!find_head(head)) return false;
   begin_exchange(head);
   return true;
+}
+
+// RFC 9112 section 2.2: a server should ignore empty lines before a request line. False when
+// nothing else has come yet.
+bool H1Connection::skip_empty_lines() noexcept {
+  Chain& input = active_->input;
+  while (!input.is_empty()) {
+    std::string_view bytes = input.slice(0).view();
+    size_t skip = http::leading_empty_lines(bytes);
+    if (skip == 0 && bytes == "\r") {  // the two bytes of a line end came apart
+      if (input.slice_count() == 1) return false;
+      if (input.slice(1).view().front() == '\n') skip = 2;
+    }
+    if (skip == 0) return true;
+    input.consume(skip);
+  }
+  deactivate();
+  return false;
 }
 
 // The next complete head: in the first slice where it came whole, else gathered in H1Active::head,
@@ -312,7 +321,7 @@ void H1Connection::flush() noexcept {
   H1Active& active = *active_;
   if (active.out.is_empty()) return;
   listener_.kit().counters.add(stats::Counter::bytes_out, active.out.size());
-  stream_->write(std::move(active.out));
+  stream_->write(std::exchange(active.out, Chain()));
   if (stream_->pending() == 0) return;
   stream_->notify_flushed();
   if (!timer_.is_set()) {

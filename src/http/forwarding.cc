@@ -358,7 +358,7 @@ class ResponseWriter {
     if (!head_.fields.has(FieldId::kDate) && !date_.empty() && !is_edited(edits_, "date")) {
       out_.line("Date", date_);
     }
-    if (!is_edited(edits_, "via")) {
+    if (!how_.is_local && !is_edited(edits_, "via")) {
       out_.put(head_.minor_version == 0 ? "Via: 1.0 sluice\r\n" : "Via: 1.1 sluice\r\n");
     }
     if (!id_kept_ && !how_.request_id.empty() && !is_edited(edits_, "x-request-id")) {

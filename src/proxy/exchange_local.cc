@@ -99,6 +99,7 @@ void Exchange::send_own_head(const http::ResponseHead& head, std::string_view ex
   how.request_id = request_id_;
   how.extra_lines = extra_lines;
   how.is_local = true;
+  how.keep_length = head_.method == http::Method::head;  // RFC 9110 section 9.3.2
   client_->send_head(head, how);
   status_ = head.status;
   response_begun_ = true;

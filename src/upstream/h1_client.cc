@@ -89,14 +89,7 @@ void H1Client::send_end(const http::FieldList* trailers) {
     return;
   }
   ChainWriter writer(loop_.chunks(), out_);
-  writer.write("0\r\n");
-  for (const http::Field& field : *trailers) {
-    writer.write(field.name);
-    writer.write(": ");
-    writer.write(field.value);
-    writer.write("\r\n");
-  }
-  writer.write("\r\n");
+  http::write_trailers(*trailers, writer);
 }
 
 void H1Client::flush() noexcept {

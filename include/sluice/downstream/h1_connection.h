@@ -73,6 +73,7 @@ class H1Connection final : public Connection,
   void go(State next) noexcept { state_ = next; }
   void process() noexcept;
   bool take_head() noexcept;
+  bool skip_empty_lines() noexcept;
   bool find_head(std::string_view& head) noexcept;
   void begin_exchange(std::string_view head) noexcept;
   void refuse(Error error) noexcept;
