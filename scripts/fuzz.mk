@@ -3,7 +3,7 @@
 FUZZ_MODULES ?= base http
 FUZZ_MIN     ?= 90
 # Files whose lines the replayed corpus must reach to FUZZ_MIN per cent.
-FUZZ_COVER   ?= $(wildcard src/http/h1_parser.cc src/http/h1_framing.cc src/http/uri.cc \
+FUZZ_COVER   ?= $(wildcard src/http/h1_parser.cc src/http/h1_framing.cc src/http/chunked.cc src/http/uri.cc \
                   src/http/cache_control.cc src/http/range.cc src/http/conditional.cc)
 
 FUZZERS    := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*.cc))
