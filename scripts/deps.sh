@@ -11,7 +11,7 @@ packages[demo]="${packages[build]} redis-server curl wrk"
 packages[test]="${packages[build]} redis-server curl wrk procps"
 packages[lint]="${packages[build]} clang-16 clang-tidy-16 clang-format universal-ctags"
 packages[fuzz]="${packages[build]} clang-16 libclang-rt-16-dev llvm-16"
-packages[bench]="${packages[demo]} nginx haproxy nghttp2-client"
+packages[bench]="${packages[demo]} nginx haproxy nghttp2-client python3 strace"
 
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=no
