@@ -1,0 +1,103 @@
+// Orders, products and what became of a request for one: plain values, shared by API and stores.
+//
+// Money is integer cents, stock is integer units. Limits on what a request may hold stand here; all
+// sums stay far below 2^63.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sluice/base/clock.h"
+
+namespace sluice::orders {
+
+inline constexpr int64_t kMostQuantity = 100;  // in one line
+inline constexpr size_t kMostLines = 100;      // in one order
+inline constexpr size_t kMostUserId = 128;     // bytes
+inline constexpr int64_t kMostRestock = 1'000'000;
+inline constexpr int64_t kMostPrice = 1'000'000'000;  // cents
+inline constexpr int64_t kMostStock = 1'000'000'000;  // of a product at the start
+// How long an Idempotency-Key is remembered; after that it counts as new.
+inline constexpr Duration kKeyLife = std::chrono::hours(24);
+
+struct Product {
+  std::string id;
+  std::string name;
+  int64_t price_cents = 0;
+  int64_t stock = 0;  // units that can be ordered now
+  bool operator==(const Product&) const = default;
+};
+
+struct OrderLine {
+  std::string product_id;
+  int64_t quantity = 0;
+  int64_t price_cents = 0;  // of one unit when it was ordered
+  bool operator==(const OrderLine&) const = default;
+};
+
+// Every order begins here; a later version moves it on.
+inline constexpr std::string_view kAccepted = "accepted";
+
+struct StateChange {
+  std::string state;
+  WallTime at{};
+};
+
+struct Order {
+  std::string id;
+  std::string user_id;
+  std::string status;
+  int64_t total_cents = 0;
+  std::vector<OrderLine> lines;      // as they were ordered
+  std::vector<StateChange> history;  // oldest first
+};
+
+// A request that is well formed; whether it can be met the store will tell.
+struct NewOrder {
+  std::string user_id;
+  std::vector<OrderLine> lines;  // prices are not filled in
+  std::string key;               // Idempotency-Key
+  std::string fingerprint;       // of user and lines: the same key may not come with another
+};
+
+// What was answered to a key, to be answered again.
+struct StoredReply {
+  int status = 0;
+  std::string order_id;
+  std::string body;
+  std::vector<std::string> sold_out;  // products of which this order took the last unit
+};
+
+enum class Verdict : uint8_t {
+  accepted,         // new, committed
+  replayed,         // the key was answered before
+  key_reused,       // the key was used for something else
+  unknown_product,  // nothing was changed
+  sold_out,         // of one product there is less than was asked for; nothing was changed
+};
+
+struct Placed {
+  Verdict verdict = Verdict::accepted;
+  StoredReply reply;       // accepted, replayed
+  std::string product_id;  // unknown_product, sold_out
+  int64_t requested = 0;   // sold_out: in all lines of that product together
+  int64_t available = 0;   // sold_out
+};
+
+struct StockTotals {
+  std::string product_id;
+  int64_t supplied = 0;   // at the start and by restocks
+  int64_t available = 0;  // left
+  int64_t sold = 0;       // in orders
+  int64_t drift() const noexcept { return supplied - available - sold; }
+};
+
+// All of one moment.
+struct Totals {
+  std::vector<std::pair<std::string, int64_t>> orders;  // by state
+  std::vector<StockTotals> stock;
+};
+
+}  // namespace sluice::orders

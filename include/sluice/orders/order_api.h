@@ -1,0 +1,72 @@
+// The HTTP face of the orders: which request asks the store for what, and what is answered.
+//
+// Owner: the server; thread: its loop. Refusals that need no store are answered at once. The same
+// Idempotency-Key twice at a time is refused while the first is being answered; by another process
+// of the same database it waits there, and is then answered alike.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "sluice/base/clock.h"
+#include "sluice/base/random.h"
+#include "sluice/loop/loop.h"
+#include "sluice/loop/timer.h"
+#include "sluice/orders/order_store.h"
+#include "sluice/orders/problem.h"
+#include "sluice/orders/request_check.h"
+#include "sluice/proxy/handler.h"
+
+namespace sluice::orders {
+
+struct ApiOptions {
+  std::string name;  // X-Backend
+  bool allow_restock = false;
+  // For demonstrations; /healthz and /status know neither.
+  Duration delay{0};     // before a request is looked at
+  double fail_rate = 0;  // share of requests answered 503
+};
+
+class OrderApi final : public proxy::Handler {
+ public:
+  OrderApi(loop::Loop& loop, OrderStore& store, ApiOptions options);
+
+  // A body that is a little too large is read, so that its refusal looks like all others.
+  uint64_t max_body() const noexcept override { return 2 * 1024 * 1024; }
+  void handle(std::shared_ptr<proxy::HandlerCall> call) override;
+
+ private:
+  using Call = std::shared_ptr<proxy::HandlerCall>;
+  struct Delayed {
+    TimePoint due;
+    Call call;
+  };
+
+  void on_due() noexcept;
+  void serve(const Call& call);
+  void get(const Call& call, const Target& target);
+  void get_orders(const Call& call);
+  void post_order(const Call& call);
+  void answer_placed(const Call& call, Result<Placed> result);
+  void post_restock(const Call& call, std::string product_id);
+
+  proxy::HandlerReply json(std::string body) const;
+  void reply(const Call& call, proxy::HandlerReply reply) const;
+  void refuse(const Call& call, const Refusal& refusal) const;
+  void refuse(const Call& call, Error error) const;
+  // Answers with what `make` makes of the value, or refuses.
+  template <typename T, typename Make>
+  Answer<T> answer(const Call& call, Make make);
+
+  OrderStore& store_;
+  ApiOptions options_;
+  Random random_;
+  loop::Timer timer_;
+  std::deque<Delayed> delayed_;  // all wait equally long, so the first is due first
+  std::unordered_map<std::string, std::string> keys_in_progress_;  // key, fingerprint
+};
+
+}  // namespace sluice::orders

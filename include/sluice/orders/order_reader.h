@@ -1,0 +1,38 @@
+// Looking things up in SQLite.
+//
+// Owner and thread: one thread (one of the store's readers, or a test). Each call sees one moment.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "sluice/base/error.h"
+#include "sluice/orders/order.h"
+#include "sluice/orders/sqlite_db.h"
+
+namespace sluice::orders {
+
+class OrderReader {
+ public:
+  explicit OrderReader(Database db);
+  ~OrderReader();
+  OrderReader(const OrderReader&) = delete;
+  OrderReader& operator=(const OrderReader&) = delete;
+
+  Database& database() noexcept;
+  Result<std::vector<Product>> products();
+  Result<std::optional<Product>> product(std::string_view id);
+  Result<std::optional<Order>> order(std::string_view id);
+  Result<std::vector<Order>> orders_of(std::string_view user_id, int64_t most);
+  // Counts all orders and their lines: takes as long as there are many.
+  Result<Totals> totals();
+  Status ping();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sluice::orders

@@ -1,0 +1,31 @@
+// Bodies that go out. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sluice/orders/order.h"
+#include "sluice/orders/problem.h"
+
+namespace sluice::orders {
+
+std::string product_body(const Product& product);
+std::string products_body(const std::vector<Product>& products);
+// What POST /orders answers; stored, and said again when its key comes again.
+std::string accepted_body(const Order& order);
+std::string order_body(const Order& order);
+std::string orders_body(const std::vector<Order>& orders);
+
+struct StatusFacts {
+  std::string_view name;  // of this process
+  std::string_view database;
+  size_t queue_depth = 0;
+};
+std::string status_body(const StatusFacts& facts, const Totals& totals);
+std::string problem_body(const ProblemRow& row, std::string_view detail);
+
+// "2026-01-31T12:00:00.123Z"
+std::string time_text(WallTime at);
+
+}  // namespace sluice::orders

@@ -1,0 +1,171 @@
+#include "sluice/orders/order_reader.h"
+
+#include <string>
+#include <utility>
+
+namespace sluice::orders {
+namespace {
+
+WallTime from_unix_ms(int64_t ms) noexcept { return WallTime(std::chrono::milliseconds(ms)); }
+
+// Several statements that shall see the same moment.
+class Snapshot {
+ public:
+  explicit Snapshot(Database& db) noexcept : db_(db), begun_(db.run("BEGIN")) {}
+  ~Snapshot() {
+    if (db_.is_in_transaction()) static_cast<void>(db_.run("COMMIT").has_value());
+  }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  const Status& begun() const noexcept { return begun_; }
+
+ private:
+  Database& db_;
+  Status begun_;
+};
+
+}  // namespace
+
+struct OrderReader::State {
+  explicit State(Database database) : db(std::move(database)) {}
+
+  Result<std::optional<Order>> order(std::string_view id);
+  Status read_lines(Order& order);
+  Status read_history(Order& order);
+  Status read_order_counts(Totals& totals);
+  Status read_stock(Totals& totals);
+
+  Database db;
+  Statement select_products{
+      "SELECT id, name, price_cents, available FROM products JOIN stock ON product_id = id "
+      "ORDER BY id"};
+  Statement select_product{
+      "SELECT id, name, price_cents, available FROM products JOIN stock ON product_id = id "
+      "WHERE id = ?"};
+  Statement select_order{"SELECT id, user_id, status, total_cents FROM orders WHERE id = ?"};
+  Statement select_items{
+      "SELECT product_id, quantity, price_cents FROM order_items WHERE order_id = ? "
+      "ORDER BY line"};
+  Statement select_states{"SELECT state, at_ms FROM order_states WHERE order_id = ? ORDER BY step"};
+  // Ids grow with time.
+  Statement select_ids{"SELECT id FROM orders WHERE user_id = ? ORDER BY id DESC LIMIT ?"};
+  Statement count_orders{"SELECT status, count(*) FROM orders GROUP BY status ORDER BY status"};
+  Statement select_stock{
+      "SELECT product_id, supplied, available, coalesce(sold, 0) FROM stock LEFT JOIN "
+      "(SELECT product_id AS of, sum(quantity) AS sold FROM order_items GROUP BY product_id) "
+      "ON of = product_id ORDER BY product_id"};
+  Statement select_version{"SELECT max(version) FROM schema_version"};
+};
+
+OrderReader::OrderReader(Database db) : state_(std::make_unique<State>(std::move(db))) {}
+OrderReader::~OrderReader() = default;
+
+Database& OrderReader::database() noexcept { return state_->db; }
+
+Result<std::vector<Product>> OrderReader::products() {
+  std::vector<Product> products;
+  Query query(state_->db, state_->select_products);
+  while (true) {
+    SL_TRY(bool is_there, query.next());
+    if (!is_there) return products;
+    products.push_back({query.text(0), query.text(1), query.number(2), query.number(3)});
+  }
+}
+
+Result<std::optional<Product>> OrderReader::product(std::string_view id) {
+  Query query(state_->db, state_->select_product, id);
+  SL_TRY(bool is_there, query.next());
+  if (!is_there) return std::optional<Product>();
+  return std::optional(Product{query.text(0), query.text(1), query.number(2), query.number(3)});
+}
+
+Result<std::optional<Order>> OrderReader::order(std::string_view id) {
+  Snapshot snapshot(state_->db);
+  if (!snapshot.begun()) return snapshot.begun().error();
+  return state_->order(id);
+}
+
+Result<std::optional<Order>> OrderReader::State::order(std::string_view id) {
+  Order order;
+  {
+    Query query(db, select_order, id);
+    SL_TRY(bool is_there, query.next());
+    if (!is_there) return std::optional<Order>();
+    order.id = query.text(0);
+    order.user_id = query.text(1);
+    order.status = query.text(2);
+    order.total_cents = query.number(3);
+  }
+  Status read = read_lines(order);
+  if (read) read = read_history(order);
+  if (!read) return read.error();
+  return std::optional(std::move(order));
+}
+
+Status OrderReader::State::read_lines(Order& order) {
+  Query query(db, select_items, order.id);
+  while (true) {
+    SL_TRY(bool is_there, query.next());
+    if (!is_there) return Ok{};
+    order.lines.push_back({query.text(0), query.number(1), query.number(2)});
+  }
+}
+
+Status OrderReader::State::read_history(Order& order) {
+  Query query(db, select_states, order.id);
+  while (true) {
+    SL_TRY(bool is_there, query.next());
+    if (!is_there) return Ok{};
+    order.history.push_back({query.text(0), from_unix_ms(query.number(1))});
+  }
+}
+
+Result<std::vector<Order>> OrderReader::orders_of(std::string_view user_id, int64_t most) {
+  Snapshot snapshot(state_->db);
+  if (!snapshot.begun()) return snapshot.begun().error();
+  std::vector<Order> orders;
+  Query query(state_->db, state_->select_ids, user_id, most);
+  while (true) {
+    SL_TRY(bool is_there, query.next());
+    if (!is_there) return orders;
+    SL_TRY(auto order, state_->order(query.text(0)));
+    if (order) orders.push_back(*std::move(order));
+  }
+}
+
+Result<Totals> OrderReader::totals() {
+  Snapshot snapshot(state_->db);
+  Totals totals;
+  Status read = snapshot.begun();
+  if (read) read = state_->read_order_counts(totals);
+  if (read) read = state_->read_stock(totals);
+  if (!read) return read.error();
+  return totals;
+}
+
+Status OrderReader::State::read_order_counts(Totals& totals) {
+  Query query(db, count_orders);
+  while (true) {
+    SL_TRY(bool is_there, query.next());
+    if (!is_there) return Ok{};
+    totals.orders.emplace_back(query.text(0), query.number(1));
+  }
+}
+
+Status OrderReader::State::read_stock(Totals& totals) {
+  Query query(db, select_stock);
+  while (true) {
+    SL_TRY(bool is_there, query.next());
+    if (!is_there) return Ok{};
+    totals.stock.push_back({query.text(0), query.number(1), query.number(2), query.number(3)});
+  }
+}
+
+Status OrderReader::ping() {
+  Query query(state_->db, state_->select_version);
+  auto row = query.next();
+  if (!row) return row.error();
+  return Ok{};
+}
+
+}  // namespace sluice::orders

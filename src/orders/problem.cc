@@ -1,0 +1,34 @@
+#include "sluice/orders/problem.h"
+
+#include "sluice/base/check.h"
+#include "sluice/orders/reply_json.h"
+
+namespace sluice::orders {
+namespace {
+
+constexpr ProblemRow kRows[] = {
+#define SL_PROBLEM(name, word, status, title) {word, status, title},
+#include "sluice/orders/problems.def"
+#undef SL_PROBLEM
+};
+
+}  // namespace
+
+const ProblemRow& problem_row(Problem problem) noexcept {
+  SL_CHECK(problem < Problem::kCount);
+  return kRows[static_cast<size_t>(problem)];
+}
+
+proxy::HandlerReply problem_reply(const Refusal& refusal) {
+  const ProblemRow& row = problem_row(refusal.problem);
+  proxy::HandlerReply reply;
+  reply.status = row.status;
+  reply.fields = {{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}};
+  if (row.status == 503 || refusal.problem == Problem::kInProgress) {
+    reply.fields.emplace_back("Retry-After", "1");
+  }
+  reply.body = problem_body(row, refusal.detail);
+  return reply;
+}
+
+}  // namespace sluice::orders

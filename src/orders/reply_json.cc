@@ -1,0 +1,115 @@
+#include "sluice/orders/reply_json.h"
+
+#include <time.h>
+
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "sluice/orders/version.h"
+
+namespace sluice::orders {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Text from elsewhere that is no UTF-8 must not stop an answer.
+std::string written(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json as_json(const Product& product) {
+  return {{"id", product.id},
+          {"name", product.name},
+          {"price_cents", product.price_cents},
+          {"stock", product.stock}};
+}
+
+Json lines_of(const Order& order) {
+  Json lines = Json::array();
+  for (const OrderLine& line : order.lines) {
+    lines.push_back({{"product_id", line.product_id},
+                     {"quantity", line.quantity},
+                     {"price_cents", line.price_cents}});
+  }
+  return lines;
+}
+
+Json as_json(const Order& order) {
+  Json states = Json::array();
+  for (const StateChange& change : order.history) {
+    states.push_back({{"state", change.state}, {"at", time_text(change.at)}});
+  }
+  return {{"order_id", order.id},     {"user_id", order.user_id},
+          {"status", order.status},   {"total_cents", order.total_cents},
+          {"items", lines_of(order)}, {"states", std::move(states)}};
+}
+
+}  // namespace
+
+std::string product_body(const Product& product) { return written(as_json(product)); }
+
+std::string products_body(const std::vector<Product>& products) {
+  Json list = Json::array();
+  for (const Product& product : products) list.push_back(as_json(product));
+  return written({{"products", std::move(list)}});
+}
+
+std::string accepted_body(const Order& order) {
+  return written({{"order_id", order.id},
+                  {"status", order.status},
+                  {"total_cents", order.total_cents},
+                  {"items", lines_of(order)}});
+}
+
+std::string order_body(const Order& order) { return written(as_json(order)); }
+
+std::string orders_body(const std::vector<Order>& orders) {
+  Json list = Json::array();
+  for (const Order& order : orders) list.push_back(as_json(order));
+  return written({{"orders", std::move(list)}});
+}
+
+std::string status_body(const StatusFacts& facts, const Totals& totals) {
+  Json orders = Json::object();
+  orders[std::string(kAccepted)] = 0;
+  for (const auto& [state, count] : totals.orders) orders[state] = count;
+  Json stock = Json::array();
+  int64_t drift = 0;
+  for (const StockTotals& product : totals.stock) {
+    drift += std::abs(product.drift());
+    stock.push_back({{"product_id", product.product_id},
+                     {"supplied", product.supplied},
+                     {"available", product.available},
+                     {"sold", product.sold}});
+  }
+  return written({{"name", facts.name},
+                  {"version", kVersion},
+                  {"database", facts.database},
+                  {"orders", std::move(orders)},
+                  {"stock", std::move(stock)},
+                  {"queue_depth", facts.queue_depth},
+                  {"drift", drift}});
+}
+
+std::string problem_body(const ProblemRow& row, std::string_view detail) {
+  Json json = {{"type", fmt::format("https://sluice.example/problems/{}", row.word)},
+               {"title", row.title},
+               {"status", row.status}};
+  if (!detail.empty()) json["detail"] = detail;
+  return written(json);
+}
+
+std::string time_text(WallTime at) {
+  const auto ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
+  const time_t seconds = ms / 1000;
+  tm parts{};
+  gmtime_r(&seconds, &parts);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900,
+                     parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                     ms % 1000);
+}
+
+}  // namespace sluice::orders

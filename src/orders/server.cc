@@ -1,0 +1,157 @@
+#include "sluice/orders/server.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "sluice/downstream/listener.h"
+#include "sluice/loop/acceptor.h"
+#include "sluice/loop/loop.h"
+#include "sluice/loop/signals.h"
+#include "sluice/loop/timer.h"
+#include "sluice/orders/order_api.h"
+#include "sluice/orders/store_sqlite.h"
+#include "sluice/orders/version.h"
+#include "sluice/proxy/site.h"
+#include "sluice/stats/collect.h"
+#include "sluice/stats/name_table.h"
+
+namespace sluice::orders {
+namespace {
+
+constexpr Duration kDrainTimeout = std::chrono::seconds(5);
+
+// A connection is a descriptor, and the usual soft limit is 1024.
+void allow_many_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+// In the order in which they need each other; destroyed the other way round.
+struct Server::State {
+  explicit State(ServeOptions given)
+      : options(std::move(given)),
+        connections(loop, stats.counters),
+        kit{0, loop, stats.counters, stats.requests, connections} {}
+  ~State();
+
+  std::string open_socket();
+  void open_listener();
+  void on_signal();
+  void on_drain_timeout() noexcept;
+  void stop();
+
+  ServeOptions options;
+  std::string address;
+  int fd = -1;
+  loop::Loop loop;
+  stats::Collect collect;
+  stats::Block& stats = collect.add_block();
+  stats::NameTable names;
+  upstream::ConnectionPool connections;  // none is ever made; an exchange could
+  proxy::WorkerKit kit;
+  std::unique_ptr<OrderStore> store;
+  std::optional<OrderApi> api;
+  std::optional<proxy::Site> site;
+  std::optional<downstream::Listener> listener;
+  std::optional<loop::Signals> signals;
+  loop::Timer drain_timer = loop::Timer::make<&State::on_drain_timeout>(loop, this);
+};
+
+Server::Server(ServeOptions options) : state_(std::make_unique<State>(std::move(options))) {}
+Server::~Server() = default;
+
+std::string Server::start() {
+  State& state = *state_;
+  allow_many_descriptors();
+  // The socket first: a second process on the same address shall not touch the database.
+  if (std::string problem = state.open_socket(); !problem.empty()) return problem;
+  const ServeOptions& options = state.options;
+  OpenedStore opened = open_sqlite_store(state.loop, options.database, options.seed);
+  if (opened.store == nullptr) return opened.problem;
+  state.store = std::move(opened.store);
+  const std::string name = options.name.empty() ? state.address : options.name;
+  state.api.emplace(state.loop, *state.store,
+                    ApiOptions{name, options.allow_restock, options.delay, options.fail_rate});
+  state.open_listener();
+  fmt::print("sluice-orders {}: {} listens on {}, database {}{}\n", kVersion, name, state.address,
+             state.store->text(), opened.is_new ? " (new)" : "");
+  if (options.has_seed_file && !opened.is_new) {
+    fmt::print("sluice-orders: the database was there already, --seed changes nothing\n");
+  }
+  std::fflush(stdout);
+  return {};
+}
+
+const std::string& Server::address() const noexcept { return state_->address; }
+
+void Server::run() {
+  State& state = *state_;
+  state.signals.emplace(state.loop, std::initializer_list<int>{SIGTERM, SIGINT},
+                        [&state](int) { state.on_signal(); });
+  state.loop.set_resident(true);
+  state.loop.run();
+}
+
+std::string Server::State::open_socket() {
+  const SocketAddress& wanted = options.listen;
+  auto opened = loop::open_listener(wanted, {});
+  if (!opened) {
+    const Error error = opened.error();
+    const char* why = error.sys() != 0 ? std::strerror(error.sys()) : error.text();
+    return fmt::format("cannot listen on {}: {}{}", wanted.to_string(), why,
+                       error.sys() == EADDRINUSE ? "; another program listens there" : "");
+  }
+  fd = *opened;
+  address = loop::local_address(fd).to_string();
+  return {};
+}
+
+void Server::State::open_listener() {
+  config::Listener listens;
+  listens.name = "orders";
+  site.emplace(kit, *api, names);
+  auto shared =
+      std::make_shared<downstream::ListenerShared>(listens.name, names.intern(listens.name));
+  listener.emplace(kit, *site, std::move(listens), std::move(shared), fd);
+}
+
+void Server::State::on_signal() {
+  if (kit.draining) return stop();
+  kit.draining = true;
+  listener->on_empty([this] { loop.stop(); });
+  listener->drain();
+  ::close(std::exchange(fd, -1));
+  drain_timer.set_after(kDrainTimeout);
+  if (listener->is_empty()) loop.stop();
+}
+
+void Server::State::on_drain_timeout() noexcept { stop(); }
+
+void Server::State::stop() {
+  listener->close_all(CloseReason::kShutdown);
+  loop.stop();
+}
+
+Server::State::~State() {
+  if (listener) listener->close_all(CloseReason::kShutdown);
+  // Exchanges that were cut bury themselves; they need what is destroyed below.
+  while (site && site->active() > 0 && loop.run_once(false)) {
+  }
+  if (fd >= 0) ::close(fd);
+  if (options.listen.is_unix() && !address.empty()) ::unlink(address.c_str() + 5);
+}
+
+}  // namespace sluice::orders

@@ -1,0 +1,275 @@
+#include "sluice/orders/store_sqlite.h"
+
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "sluice/base/log.h"
+#include "sluice/base/random.h"
+#include "sluice/orders/job_queue.h"
+#include "sluice/orders/order_reader.h"
+#include "sluice/orders/order_writer.h"
+#include "sluice/orders/sqlite_schema.h"
+
+namespace sluice::orders {
+namespace {
+
+constexpr size_t kRoom = 4096;  // calls that may wait for a thread
+constexpr size_t kGroup = 256;  // writes in one transaction
+constexpr Duration kForgetEvery = std::chrono::seconds(60);
+
+void log_failure(const char* what, Error error, const std::string& detail) {
+  static LogLimiter limiter;
+  log_limited(limiter, LogLevel::error, "orders", "{}: {}: {}", what, error.text(), detail);
+}
+
+// Where finished jobs go: to the loop, all of a group with one wake-up. Nobody is answered any more
+// once the store, which owns it, is gone.
+class AnswerDoor {
+ public:
+  explicit AnswerDoor(loop::Loop& loop) noexcept : loop_(loop) {}
+
+  // Thread: any.
+  void hand_back(Jobs jobs) {
+    if (jobs.empty()) return;
+    loop_.post([jobs = std::make_shared<Jobs>(std::move(jobs)), open = std::weak_ptr(open_)] {
+      for (std::unique_ptr<Job>& job : *jobs) {
+        if (!open.expired()) job->finish();
+      }
+    });
+  }
+  void fail(Jobs jobs, Error error) {
+    for (std::unique_ptr<Job>& job : jobs) job->fail(error);
+    hand_back(std::move(jobs));
+  }
+
+ private:
+  loop::Loop& loop_;
+  std::shared_ptr<Ok> open_ = std::make_shared<Ok>();
+};
+
+// A thread that reads, with a connection of its own.
+class ReadThread {
+ public:
+  ReadThread(AnswerDoor& door, Database db) : door_(door), reader_(std::move(db)) {
+    thread_ = std::thread([this] { work(); });
+  }
+  ~ReadThread() {
+    queue_.stop();
+    thread_.join();
+  }
+
+  JobQueue& queue() noexcept { return queue_; }
+  OrderReader& reader() noexcept { return reader_; }
+
+ private:
+  void work() {
+    while (queue_.wait()) {
+      Jobs jobs = queue_.take(kGroup);
+      for (std::unique_ptr<Job>& job : jobs) run(*job);
+      door_.hand_back(std::move(jobs));
+    }
+  }
+
+  // In WAL mode readers do not wait for writers, but for the recovery after a crash.
+  void run(Job& job) {
+    const Patience patience{job.deadline(), [this](Duration time) { return queue_.pause(time); }};
+    const Status done = retry_busy(patience, random_, [&job]() -> Status {
+      job.run();
+      if (job.error()) return job.error();
+      return Ok{};
+    });
+    if (!done && !is_busy(done.error())) {
+      log_failure("reading", done.error(), reader_.database().last_error());
+    }
+  }
+
+  AnswerDoor& door_;
+  OrderReader reader_;
+  Random random_;
+  JobQueue queue_{kRoom};
+  std::thread thread_;
+};
+
+// The thread that writes.
+class WriteThread {
+ public:
+  WriteThread(AnswerDoor& door, Database db) : door_(door), writer_(std::move(db)) {
+    thread_ = std::thread([this] { work(); });
+  }
+  ~WriteThread() {
+    queue_.stop();
+    thread_.join();
+  }
+
+  JobQueue& queue() noexcept { return queue_; }
+  size_t depth() const noexcept { return queue_.size(); }
+  OrderWriter& writer() noexcept { return writer_; }
+
+ private:
+  // What waits is taken after the transaction has begun, so that a group grows while another
+  // process writes.
+  void work() {
+    while (queue_.wait()) {
+      const Patience patience{queue_.first_deadline(),
+                              [this](Duration time) { return queue_.pause(time); }};
+      const Status begun = retry_busy(patience, random_, [this] { return writer_.begin(); });
+      if (begun) {
+        write_group(queue_.take(kGroup));
+      } else if (is_busy(begun.error())) {
+        door_.fail(queue_.take_expired(monotonic_now()), begun.error());
+      } else {
+        log_failure("writing", begun.error(), writer_.database().last_error());
+        writer_.rollback();
+        door_.fail(queue_.take(kRoom), begun.error());
+      }
+    }
+  }
+
+  void write_group(Jobs jobs) {
+    Error error;
+    for (std::unique_ptr<Job>& job : jobs) {
+      job->run();
+      if (job->error()) error = job->error();
+      if (!writer_.database().is_in_transaction()) break;
+    }
+    if (!error) error = forget_old_keys();
+    if (error) log_failure("writing", error, writer_.database().last_error());
+    // A failure may have undone it all.
+    if (writer_.database().is_in_transaction()) error = commit();
+    if (error) return door_.fail(std::move(jobs), error);
+    door_.hand_back(std::move(jobs));
+  }
+
+  Error commit() {
+    const Status committed = writer_.commit();
+    if (committed) return {};
+    log_failure("writing", committed.error(), writer_.database().last_error());
+    writer_.rollback();
+    return committed.error();
+  }
+
+  Error forget_old_keys() {
+    const TimePoint now = monotonic_now();
+    if (now < forget_at_) return {};
+    forget_at_ = now + kForgetEvery;
+    return writer_.forget_old_keys(wall_now()).error();
+  }
+
+  AnswerDoor& door_;
+  OrderWriter writer_;
+  Random random_;
+  JobQueue queue_{kRoom};
+  TimePoint forget_at_{};
+  std::thread thread_;
+};
+
+class SqliteStore final : public OrderStore {
+ public:
+  SqliteStore(loop::Loop& loop, std::string path, Database write, Database read, Database count)
+      : text_("sqlite:" + std::move(path)),
+        door_(loop),
+        writes_(door_, std::move(write)),
+        reads_(door_, std::move(read)),
+        counts_(door_, std::move(count)) {}
+
+  void place(NewOrder order, Answer<Placed> answer) override {
+    ask<Placed>(
+        writes_.queue(),
+        [this, order = std::move(order)] { return writes_.writer().place(order, wall_now()); },
+        std::move(answer));
+  }
+
+  void restock(std::string product_id, int64_t quantity,
+               Answer<std::optional<Product>> answer) override {
+    ask<std::optional<Product>>(
+        writes_.queue(),
+        [this, id = std::move(product_id), quantity] {
+          return writes_.writer().restock(id, quantity);
+        },
+        std::move(answer));
+  }
+
+  void products(Answer<std::vector<Product>> answer) override {
+    ask<std::vector<Product>>(
+        reads_.queue(), [this] { return reads_.reader().products(); }, std::move(answer));
+  }
+
+  void product(std::string id, Answer<std::optional<Product>> answer) override {
+    ask<std::optional<Product>>(
+        reads_.queue(), [this, id = std::move(id)] { return reads_.reader().product(id); },
+        std::move(answer));
+  }
+
+  void order(std::string id, Answer<std::optional<Order>> answer) override {
+    ask<std::optional<Order>>(
+        reads_.queue(), [this, id = std::move(id)] { return reads_.reader().order(id); },
+        std::move(answer));
+  }
+
+  void orders_of(std::string user_id, Answer<std::vector<Order>> answer) override {
+    ask<std::vector<Order>>(
+        reads_.queue(),
+        [this, id = std::move(user_id)] { return reads_.reader().orders_of(id, kMostListed); },
+        std::move(answer));
+  }
+
+  void totals(Answer<Totals> answer) override {
+    ask<Totals>(
+        counts_.queue(), [this] { return counts_.reader().totals(); }, std::move(answer));
+  }
+
+  void ping(Answer<Ok> answer) override {
+    ask<Ok>(
+        reads_.queue(), [this] { return reads_.reader().ping(); }, std::move(answer));
+  }
+
+  size_t queue_depth() const noexcept override { return writes_.depth(); }
+  std::string_view text() const noexcept override { return text_; }
+
+ private:
+  template <typename T>
+  void ask(JobQueue& queue, std::function<Result<T>()> call, Answer<T> answer) {
+    auto refused = queue.push(std::make_unique<CallJob<T>>(monotonic_now() + kPatience,
+                                                           std::move(call), std::move(answer)));
+    if (refused == nullptr) return;
+    refused->fail(Error(Errc::kQueueFull, "too many calls wait for the database"));
+    Jobs jobs;
+    jobs.push_back(std::move(refused));
+    door_.hand_back(std::move(jobs));
+  }
+
+  std::string text_;
+  AnswerDoor door_;
+  WriteThread writes_;
+  ReadThread reads_;
+  ReadThread counts_;
+};
+
+OpenedStore failed(const std::string& path, std::string_view why) {
+  return {nullptr, fmt::format("cannot use the database {}: {}", path, why)};
+}
+
+}  // namespace
+
+OpenedStore open_sqlite_store(loop::Loop& loop, const std::string& path,
+                              const std::vector<Product>& seed) {
+  auto write = Database::open(path, Database::Mode::create);
+  if (!write) return failed(path, write.error().text());
+  Random random;
+  const Patience patience{monotonic_now() + 5 * OrderStore::kPatience, wait_for};
+  const SchemaResult schema = prepare_schema(*write, patience, random, seed);
+  if (!schema.problem.empty()) return failed(path, schema.problem);
+  auto read = Database::open(path, Database::Mode::read);
+  if (!read) return failed(path, read.error().text());
+  auto count = Database::open(path, Database::Mode::read);
+  if (!count) return failed(path, count.error().text());
+  OpenedStore opened;
+  opened.store = std::make_unique<SqliteStore>(loop, path, *std::move(write), *std::move(read),
+                                               *std::move(count));
+  opened.is_new = schema.is_new;
+  return opened;
+}
+
+}  // namespace sluice::orders

@@ -1,0 +1,98 @@
+#include "sluice/orders/options.h"
+
+#include <fstream>
+
+#include "support.h"
+
+using namespace sluice;
+using namespace sluice::orders;
+
+namespace {
+
+CommandLine read(std::vector<std::string> words) {
+  words.insert(words.begin(), "sluice-orders");
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  return read_command_line(static_cast<int>(argv.size()), argv.data());
+}
+
+CommandLine serve(std::vector<std::string> more) {
+  std::vector<std::string> words = {"serve", "--listen", "127.0.0.1:9001", "--db", "sqlite:o.db"};
+  words.insert(words.end(), more.begin(), more.end());
+  return read(std::move(words));
+}
+
+}  // namespace
+
+TEST_CASE("orders/options: the smallest command line, and all of it") {
+  CommandLine line = serve({});
+  REQUIRE(line.action == CommandLine::Action::serve);
+  CHECK(line.serve.listen.to_string() == "127.0.0.1:9001");
+  CHECK(line.serve.database == "o.db");
+  CHECK(line.serve.name == "");
+  CHECK_FALSE(line.serve.allow_restock);
+  CHECK(line.serve.seed.size() == 5);
+  CHECK(line.serve.fail_rate == 0);
+
+  test::TemporaryFolder folder;
+  const std::string seed = folder.file("seed.json");
+  std::ofstream(seed) << R"({"products":[{"id":"x","name":"X","price_cents":5,"stock":7}]})";
+  line = serve({"--queue", "embedded", "--name", "a", "--allow-restock", "--seed", seed, "--delay",
+                "250", "--fail-rate", "0.25"});
+  REQUIRE(line.action == CommandLine::Action::serve);
+  CHECK(line.serve.name == "a");
+  CHECK(line.serve.allow_restock);
+  CHECK(line.serve.seed == std::vector<Product>{{"x", "X", 5, 7}});
+  CHECK(line.serve.delay == std::chrono::milliseconds(250));
+  CHECK(line.serve.fail_rate == 0.25);
+}
+
+TEST_CASE("orders/options: where it may listen") {
+  for (const char* good : {"0.0.0.0:0", "[::1]:9001", "unix:/run/o.sock"}) {
+    CAPTURE(good);
+    const CommandLine line = read({"serve", "--listen", good, "--db", "sqlite:o.db"});
+    CHECK(line.action == CommandLine::Action::serve);
+    CHECK(line.serve.listen.to_string() == good);
+  }
+  for (const char* bad : {"9001", ":9001", "localhost:9001", "127.0.0.1", "127.0.0.1:65536",
+                          "127.0.0.1:x", "::1:9001", "[127.0.0.1]:9001", "unix:", ""}) {
+    CAPTURE(bad);
+    const CommandLine line = read({"serve", "--listen", bad, "--db", "sqlite:o.db"});
+    CHECK(line.action == CommandLine::Action::exit);
+    CHECK(line.exit_code == 2);
+  }
+}
+
+TEST_CASE("orders/options: what is wrong or comes later is usage, exit code 2") {
+  const std::vector<std::vector<std::string>> cases = {
+      {"--nothing"},
+      {"--queue", "amqp://localhost"},
+      {"--queue", "kafka://localhost"},
+      {"--queue", "other"},
+      {"--stock", "redis://localhost"},
+      {"--async"},
+      {"--user-limit", "3"},
+      {"--rate-limit", "100/s"},
+      {"--purge", "http://127.0.0.1:9901"},
+      {"--delay", "-1"},
+      {"--delay", "1s"},
+      {"--fail-rate", "1.5"},
+      {"--fail-rate", "x"},
+      {"--fail-rate", "nan"},
+      {"--name", "a\r\nX: b"},
+      {"--seed", "/nonexistent/seed.json"},
+  };
+  for (const auto& more : cases) {
+    CAPTURE(more[0]);
+    const CommandLine line = serve(more);
+    CHECK(line.action == CommandLine::Action::exit);
+    CHECK(line.exit_code == 2);
+  }
+  for (const char* db : {"postgres://localhost/x", "o.db", "sqlite:", "sqlite::memory:"}) {
+    CAPTURE(db);
+    CHECK(read({"serve", "--listen", "127.0.0.1:0", "--db", db}).exit_code == 2);
+  }
+  CHECK(read({"serve", "--db", "sqlite:x"}).exit_code == 2);
+  CHECK(read({"work", "--db", "sqlite:x", "--queue", "embedded"}).exit_code == 2);
+  CHECK(read({}).exit_code == 2);
+}
