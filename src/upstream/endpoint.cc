@@ -172,7 +172,7 @@ void Endpoint::reconfigure(const config::Endpoint& configured) noexcept {
   backup_.store(configured.backup, std::memory_order_relaxed);
 }
 
-void Endpoint::set_addresses(std::vector<SocketAddress> addresses) {
+void Endpoint::set_addresses(const std::vector<SocketAddress>& addresses) {
   {
     std::lock_guard lock(addresses_->mutex);
     std::vector<Addresses::Known> known;

@@ -93,12 +93,12 @@ void EndpointWatch::look_up() {
   const config::EndpointAddress& address = endpoint_->configured_address();
   lookup_ = loop::resolve(
       tools_.loop, address.host, address.port,
-      [this](Result<std::vector<SocketAddress>> found) { on_looked_up(std::move(found)); });
+      [this](const Result<std::vector<SocketAddress>>& found) { on_looked_up(found); });
 }
 
-void EndpointWatch::on_looked_up(Result<std::vector<SocketAddress>> found) {
+void EndpointWatch::on_looked_up(const Result<std::vector<SocketAddress>>& found) {
   if (found && !found->empty()) {
-    on_found(*std::move(found));
+    on_found(*found);
   } else {
     on_not_found(found ? Error(Errc::kDnsFailed, "the name has no address") : found.error());
   }
@@ -109,7 +109,7 @@ void EndpointWatch::on_looked_up(Result<std::vector<SocketAddress>> found) {
   }
 }
 
-void EndpointWatch::on_found(std::vector<SocketAddress> addresses) {
+void EndpointWatch::on_found(const std::vector<SocketAddress>& addresses) {
   const std::vector<SocketAddress> before = endpoint_->addresses();
   const bool is_same = are_the_same(before, addresses);
   if (name_ == Name::failing || (!is_same && !before.empty())) {
@@ -140,7 +140,7 @@ void EndpointWatch::on_not_found(Error error) {
 // ---------------------------------------------------------------------------------------------
 
 // Probes of addresses that stay go on.
-void EndpointWatch::watch(std::vector<SocketAddress> addresses) {
+void EndpointWatch::watch(const std::vector<SocketAddress>& addresses) {
   if (check_.type == config::Health::Type::kOff) return;
   std::vector<std::unique_ptr<Address>> now;
   std::vector<Address*> fresh;

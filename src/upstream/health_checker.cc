@@ -20,7 +20,7 @@ HealthChecker::HealthChecker(loop::Loop& loop, stats::Counters& counters)
 
 HealthChecker::~HealthChecker() = default;
 
-void HealthChecker::apply(std::shared_ptr<const config::Snapshot> snapshot,
+void HealthChecker::apply(const std::shared_ptr<const config::Snapshot>& snapshot,
                           const std::vector<PoolParts>& pools) {
   const auto& configured = snapshot->config.pools;
   SL_CHECK(configured.size() == pools.size());

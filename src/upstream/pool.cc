@@ -51,10 +51,25 @@ uint64_t first_turn(config::Balance::Kind kind, uint32_t worker) {
 }  // namespace
 
 struct Pool::State {
+  State(const config::Pool& its_config, std::vector<std::shared_ptr<Endpoint>> its_endpoints,
+        std::shared_ptr<PoolShared> its_shared, uint32_t its_worker, loop::Loop& its_loop,
+        stats::Counters& its_counters)
+      : configured(its_config),
+        endpoints(std::move(its_endpoints)),
+        shared(std::move(its_shared)),
+        worker(its_worker),
+        loop(its_loop),
+        counters(its_counters),
+        queue(shared->queue(worker)) {
+    SL_CHECK(endpoints.size() == configured.endpoints.size());
+    group_endpoints();
+  }
+
   const config::Pool& configured;
-  std::vector<std::shared_ptr<Endpoint>> endpoints;
-  std::shared_ptr<PoolShared> shared;
-  uint32_t worker;
+  const std::vector<std::shared_ptr<Endpoint>> endpoints;
+  const std::shared_ptr<PoolShared> shared;
+  const uint32_t worker;
+  loop::Loop& loop;
   stats::Counters& counters;
   WaitQueue& queue;
   std::array<Group, 2> groups;  // primary, backup
@@ -80,15 +95,8 @@ struct Pool::State {
 Pool::Pool(const config::Pool& configured, std::vector<std::shared_ptr<Endpoint>> endpoints,
            std::shared_ptr<PoolShared> shared, uint32_t worker, loop::Loop& loop,
            stats::Counters& counters)
-    : state_(new State{.configured = configured,
-                       .endpoints = std::move(endpoints),
-                       .shared = shared,
-                       .worker = worker,
-                       .counters = counters,
-                       .queue = shared->queue(worker),
-                       .groups = {}}) {
-  SL_CHECK(state_->endpoints.size() == configured.endpoints.size());
-  state_->group_endpoints();
+    : state_(std::make_unique<State>(configured, std::move(endpoints), std::move(shared), worker,
+                                     loop, counters)) {
   state_->queue.attach(loop);
 }
 
@@ -253,11 +261,11 @@ void Pool::settle(Endpoint& endpoint, const TryOutcome& outcome) noexcept {
   const bool answered = outcome.first_byte > Duration{0};
   if (outcome.failed) endpoint.failed(state.worker);
   if ((state.needs & balance::kNeedsLatency) != 0 && (answered || outcome.failed)) {
-    state.observe_latency(endpoint, outcome, monotonic_now());
+    state.observe_latency(endpoint, outcome, state.loop.now());
   }
   if (state.configured.outlier.failures > 0) {
     if (outcome.failed) {
-      state.observe_failure(endpoint, monotonic_now());
+      state.observe_failure(endpoint, state.loop.now());
     } else if (answered) {
       endpoint.end_failures();
     }

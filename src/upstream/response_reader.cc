@@ -25,7 +25,7 @@ Error of_response(Error error) noexcept {
 }  // namespace
 
 void ResponseReader::begin(Arena& arena) noexcept {
-  reset();
+  SL_CHECK(arena_ == nullptr);
   arena_ = &arena;
 }
 

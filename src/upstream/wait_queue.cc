@@ -25,7 +25,8 @@ void WaitQueue::detach() noexcept {
 
 bool WaitQueue::add(Waiter& waiter, uint32_t most) noexcept {
   SL_CHECK(waiter.queue_ == nullptr);
-  if (total_->fetch_add(1, std::memory_order_relaxed) >= most) {
+  // Who was woken and found no place had a seat already.
+  if (total_->fetch_add(1, std::memory_order_relaxed) >= most && !is_waking_) {
     total_->fetch_sub(1, std::memory_order_relaxed);
     return false;
   }

@@ -128,8 +128,9 @@ class Endpoint {
   // A new configuration of the same endpoint: a weight set by people stays unless the configured
   // one changed.
   void reconfigure(const config::Endpoint& configured) noexcept;
-  void set_addresses(std::vector<SocketAddress> addresses);  // none: the name does not resolve
-  void set_healthy(bool healthy, TimePoint now) noexcept;    // a change to up starts slow start
+  void set_addresses(
+      const std::vector<SocketAddress>& addresses);        // none: the name does not resolve
+  void set_healthy(bool healthy, TimePoint now) noexcept;  // a change to up starts slow start
   void set_address_up(const SocketAddress& address, bool up);
   void set_check(CheckResult result);
   CheckResult check() const;

@@ -41,10 +41,10 @@ class EndpointWatch final : private ProbeListener {
  private:
   struct Address;
 
-  void watch(std::vector<SocketAddress> addresses);
+  void watch(const std::vector<SocketAddress>& addresses);
   void look_up();
-  void on_looked_up(Result<std::vector<SocketAddress>> found);
-  void on_found(std::vector<SocketAddress> addresses);
+  void on_looked_up(const Result<std::vector<SocketAddress>>& found);
+  void on_found(const std::vector<SocketAddress>& addresses);
   void on_not_found(Error error);
   void on_probed(Probe& probe, ProbeResult result) noexcept override;
   void judge(const std::string& text);

@@ -20,7 +20,8 @@ class HealthChecker {
   HealthChecker(loop::Loop& loop, stats::Counters& counters);
   ~HealthChecker();  // stops all probes
   // The pools of a new snapshot: keeps probes that are the same, starts new ones, ends the rest.
-  void apply(std::shared_ptr<const config::Snapshot> snapshot, const std::vector<PoolParts>& pools);
+  void apply(const std::shared_ptr<const config::Snapshot>& snapshot,
+             const std::vector<PoolParts>& pools);
 
  private:
   struct State;

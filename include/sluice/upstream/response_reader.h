@@ -24,7 +24,7 @@ inline constexpr uint32_t kMostInterims = 32;
 
 class ResponseReader {
  public:
-  // A new response. Nothing of the last one is kept.
+  // A new response; reset() ended the last one.
   void begin(Arena& arena) noexcept;
   // Known when the request's head is sent, before the response can come: HEAD has no body.
   void set_method(http::Method method) noexcept { method_ = method; }
