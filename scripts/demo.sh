@@ -162,6 +162,7 @@ watch() {
 show_status() {
   local text
   text=$("$sluice" status --admin "$admin" 2>&1) || return 0
+  if [[ -t 1 ]]; then text=$(cut -c "1-$(tput cols 2>/dev/null || echo 80)" <<<"$text"); fi
   if ((shown > 0)); then printf '\033[%dA\033[J' "$shown"; fi
   printf '%s\n' "$text"
   shown=$(wc -l <<<"$text")
