@@ -141,7 +141,7 @@ TEST_CASE("e2e/bodies: an endpoint is held back when its client does not read") 
   const uint64_t before = sluice.rss_kib();
   client.send(request_text());
   stuck.wait();
-  MESSAGE("taken before it was held back: " << taken);
+  MESSAGE("taken before it was held back: " << uint64_t{taken});
   CHECK(taken < kLarge);  // else nothing was held back and the test shows nothing
   if (!kSanitized) CHECK(sluice.rss_kib() < before + 8 * 1024);
   go_on.open();
@@ -163,7 +163,7 @@ TEST_CASE("e2e/bodies: a client is held back when its endpoint does not read") {
   const uint64_t before = sluice.rss_kib();
   client.send(request_text("/", framing(false), "PUT"));
   const uint64_t taken = send_until_stuck(client, kLarge);
-  MESSAGE("taken before it was held back: " << taken);
+  MESSAGE("taken before it was held back: " << uint64_t{taken});
   CHECK(taken < kLarge);
   if (!kSanitized) CHECK(sluice.rss_kib() < before + 8 * 1024);
   go_on.open();
