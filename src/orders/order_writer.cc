@@ -100,13 +100,13 @@ Result<Placed> OrderWriter::place(const NewOrder& order, WallTime now) {
   if (known) return *std::move(known);
   if (Status marked = Query(state.db, state.mark).run(); !marked) return marked.error();
   auto placed = state.place(order, now);
-  if ((!placed || placed->verdict != Verdict::accepted) && state.db.is_in_transaction()) {
-    if (Status undone = Query(state.db, state.undo).run(); !undone) return undone.error();
-  }
-  if (state.db.is_in_transaction()) {
-    if (Status done = Query(state.db, state.release).run(); !done) return done.error();
-  }
-  return placed;
+  const bool keep = placed && placed->verdict == Verdict::accepted;
+  Status done = Ok{};
+  if (!keep && state.db.is_in_transaction()) done = Query(state.db, state.undo).run();
+  if (done && state.db.is_in_transaction()) done = Query(state.db, state.release).run();
+  if (done) return placed;
+  rollback();  // rather than to commit what was not undone
+  return done.error();
 }
 
 Result<std::optional<Placed>> OrderWriter::State::find_key(const NewOrder& order, WallTime now) {
@@ -200,17 +200,15 @@ Result<std::optional<Product>> OrderWriter::restock(std::string_view product_id,
   Product product;
   product.id = product_id;
   {
-    Query query(state.db, state.add_units, product_id, quantity);
+    Query query(state.db, state.select_product, product_id);
     SL_TRY(bool is_there, query.next());
     if (!is_there) return std::optional<Product>();
-    product.stock = query.number(0);
-  }
-  Query query(state.db, state.select_product, product_id);
-  SL_TRY(bool is_there, query.next());
-  if (is_there) {
     product.name = query.text(0);
     product.price_cents = query.number(1);
   }
+  Query query(state.db, state.add_units, product_id, quantity);
+  SL_TRY(bool is_added, query.next());
+  if (is_added) product.stock = query.number(0);
   return std::optional(std::move(product));
 }
 

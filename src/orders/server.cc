@@ -27,8 +27,6 @@
 namespace sluice::orders {
 namespace {
 
-constexpr Duration kDrainTimeout = std::chrono::seconds(5);
-
 // A connection is a descriptor, and the usual soft limit is 1024.
 void allow_many_descriptors() {
   rlimit limit{};
@@ -52,6 +50,7 @@ struct Server::State {
   void on_signal();
   void on_drain_timeout() noexcept;
   void stop();
+  void close_socket();
 
   ServeOptions options;
   std::string address;
@@ -86,6 +85,8 @@ std::string Server::start() {
   state.api.emplace(state.loop, *state.store,
                     ApiOptions{name, options.allow_restock, options.delay, options.fail_rate});
   state.open_listener();
+  state.signals.emplace(state.loop, std::initializer_list<int>{SIGTERM, SIGINT},
+                        [&state](int) { state.on_signal(); });
   fmt::print("sluice-orders {}: {} listens on {}, database {}{}\n", kVersion, name, state.address,
              state.store->text(), opened.is_new ? " (new)" : "");
   if (options.has_seed_file && !opened.is_new) {
@@ -99,8 +100,6 @@ const std::string& Server::address() const noexcept { return state_->address; }
 
 void Server::run() {
   State& state = *state_;
-  state.signals.emplace(state.loop, std::initializer_list<int>{SIGTERM, SIGINT},
-                        [&state](int) { state.on_signal(); });
   state.loop.set_resident(true);
   state.loop.run();
 }
@@ -131,11 +130,11 @@ void Server::State::open_listener() {
 void Server::State::on_signal() {
   if (kit.draining) return stop();
   kit.draining = true;
+  // First: the listener takes all that wait on its own descriptor, then nobody can come any more.
+  close_socket();
+  drain_timer.set_after(options.drain_timeout);
   listener->on_empty([this] { loop.stop(); });
   listener->drain();
-  ::close(std::exchange(fd, -1));
-  drain_timer.set_after(kDrainTimeout);
-  if (listener->is_empty()) loop.stop();
 }
 
 void Server::State::on_drain_timeout() noexcept { stop(); }
@@ -150,8 +149,15 @@ Server::State::~State() {
   // Exchanges that were cut bury themselves; they need what is destroyed below.
   while (site && site->active() > 0 && loop.run_once(false)) {
   }
-  if (fd >= 0) ::close(fd);
-  if (options.listen.is_unix() && !address.empty()) ::unlink(address.c_str() + 5);
+  close_socket();
+}
+
+// The file goes while it is still ours: another process may listen there from now on.
+void Server::State::close_socket() {
+  if (fd < 0) return;
+  constexpr size_t kUnix = std::string_view("unix:").size();
+  if (options.listen.is_unix()) ::unlink(address.c_str() + kUnix);
+  ::close(std::exchange(fd, -1));
 }
 
 }  // namespace sluice::orders

@@ -19,6 +19,7 @@ struct ServeOptions {
   bool has_seed_file = false;
   Duration delay{0};
   double fail_rate = 0;
+  Duration drain_timeout = std::chrono::seconds(5);  // no option
 };
 
 // What main() has to do next.

@@ -1,6 +1,6 @@
 // The process: one loop with a listener before the API, the store behind it, and signals.
 //
-// Owner: main(). TERM or INT: nothing more is accepted, what is in flight is answered, at most 5 s;
+// Owner: main(). TERM or INT: nothing more is accepted, what is in flight is answered, within 5 s;
 // a second one ends it at once.
 #pragma once
 

@@ -204,6 +204,21 @@ TEST_CASE("orders/server: a second signal ends it at once") {
   CHECK(busy.receive("never").empty());
 }
 
+TEST_CASE("orders/server: what is not answered in time after TERM is cut, and it ends with 0") {
+  test::TemporaryFolder folder;
+  ServeOptions options = options_for(folder);
+  options.delay = std::chrono::minutes(1);
+  options.drain_timeout = std::chrono::milliseconds(20);
+  Process process(std::move(options));
+  Client busy(process.port()), probe(process.port());
+  busy.send(get("/products"));
+  probe.send(get("/healthz"));
+  CHECK(probe.receive("ok\n").starts_with("HTTP/1.1 200 "));
+  process.signal(SIGTERM);
+  CHECK(process.wait() == 0);
+  CHECK(busy.receive("never").empty());
+}
+
 TEST_CASE("orders/server: an address in use is one line that names it") {
   test::TemporaryFolder folder;
   Process first(options_for(folder));
