@@ -184,12 +184,14 @@ void Endpoint::set_addresses(const std::vector<SocketAddress>& addresses) {
     addresses_->known = std::move(known);
   }
   resolved_.store(!addresses.empty(), std::memory_order_relaxed);
+  note_change();
 }
 
 void Endpoint::set_healthy(bool healthy, TimePoint now) noexcept {
   if (healthy == is_healthy()) return;
   if (healthy) up_since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   healthy_.store(healthy, std::memory_order_relaxed);
+  note_change();
 }
 
 void Endpoint::set_address_up(const SocketAddress& address, bool up) {
@@ -211,12 +213,15 @@ CheckResult Endpoint::check() const {
 
 void Endpoint::eject_until(TimePoint until) noexcept {
   ejected_until_.store(until.time_since_epoch().count(), std::memory_order_relaxed);
+  note_change();
 }
 
 bool Endpoint::note_return(TimePoint now) noexcept {
   int64_t until = ejected_until_.load(std::memory_order_relaxed);
   if (until == 0 || until > now.time_since_epoch().count()) return false;
-  return ejected_until_.compare_exchange_strong(until, 0, std::memory_order_relaxed);
+  if (!ejected_until_.compare_exchange_strong(until, 0, std::memory_order_relaxed)) return false;
+  note_change();
+  return true;
 }
 
 }  // namespace sluice::upstream

@@ -19,9 +19,18 @@ namespace {
 // Endpoints among which one algorithm chooses: the primary ones, or the backups.
 struct Group {
   std::vector<Endpoint*> endpoints;
-  std::vector<balance::Member> members;  // of each endpoint, filled in anew for each choice
+  std::vector<balance::Member> members;  // of each endpoint
   std::unique_ptr<balance::Balancer> balancer;
+
+  // What was found for a request without peculiarities holds until an endpoint changes or the time
+  // comes; only what moves by itself is read for each choice.
+  uint64_t filled_at = 0;  // Endpoint::changes() then; 0: holds for nothing
+  TimePoint filled_until{};
+  bool any_usable = false;
 };
+
+// How often weights follow a slow start.
+constexpr Duration kSlowStartStep = std::chrono::milliseconds(50);
 
 enum class Among : uint8_t { untried, tried };
 enum class Standard : uint8_t { usable, may_be_tried };
@@ -83,8 +92,9 @@ struct Pool::State {
   void group_endpoints();
   Choice choose(const PickInput& input, Standard standard) noexcept;
   Choice choose_in(Group& group, const PickInput& input, Among among, Standard standard) noexcept;
-  bool fill(Group& group, const PickInput& input, Among among, Standard standard) noexcept;
-  void fill_member(balance::Member& member, Endpoint& endpoint, TimePoint now) noexcept;
+  void fill(Group& group, const PickInput& input, Among among, Standard standard) noexcept;
+  void note_times(Group& group, Endpoint& endpoint, TimePoint now) noexcept;
+  void refresh(Group& group, TimePoint now) noexcept;
   bool claim(Endpoint& endpoint) noexcept;
   Endpoint* find_sticky(const PickInput& input) const noexcept;
   Errc why_nobody(TimePoint now) const noexcept;
@@ -169,7 +179,13 @@ Pool::State::Choice Pool::State::choose(const PickInput& input, Standard standar
 Pool::State::Choice Pool::State::choose_in(Group& group, const PickInput& input, Among among,
                                            Standard standard) noexcept {
   Choice choice;
-  if (!fill(group, input, among, standard)) return choice;
+  const bool is_plain = input.tried.empty() && standard == Standard::usable;
+  if (!is_plain || group.filled_at != Endpoint::changes() || input.now >= group.filled_until) {
+    fill(group, input, among, standard);
+    if (!is_plain) group.filled_at = 0;
+  }
+  if (!group.any_usable) return choice;
+  if (needs != balance::kNeedsNothing) refresh(group, input.now);
   for (size_t tries = 0; tries < group.members.size(); ++tries) {
     const size_t index = group.balancer->choose(group.members, input.hash);
     if (index == balance::kNobody) break;
@@ -179,44 +195,50 @@ Pool::State::Choice Pool::State::choose_in(Group& group, const PickInput& input,
     }
     choice.is_full = true;
     group.members[index].usable = false;
+    group.filled_at = 0;
   }
   return choice;
 }
 
-// False when nobody is usable.
-bool Pool::State::fill(Group& group, const PickInput& input, Among among,
+// Who is usable, and with what weight.
+void Pool::State::fill(Group& group, const PickInput& input, Among among,
                        Standard standard) noexcept {
-  bool any = false;
+  group.filled_at = Endpoint::changes();
+  group.filled_until = TimePoint::max();
+  group.any_usable = false;
   for (size_t i = 0; i < group.members.size(); ++i) {
     Endpoint& endpoint = *group.endpoints[i];
     balance::Member& member = group.members[i];
-    if (endpoint.is_ejection_over(input.now) && endpoint.note_return(input.now)) {
-      log_info("upstream", "endpoint {}/{} is back in", endpoint.pool(), endpoint.name());
-    }
+    note_times(group, endpoint, input.now);
     member.usable =
         standard == Standard::usable ? endpoint.is_usable(input.now) : endpoint.may_be_tried();
-    if (member.usable && !input.tried.empty()) {
-      member.usable = contains(input.tried, &endpoint) == (among == Among::tried);
-    } else if (among == Among::tried) {
-      member.usable = false;
-    }
-    if (!member.usable) continue;
-    any = true;
-    fill_member(member, endpoint, input.now);
-  }
-  return any;
-}
-
-void Pool::State::fill_member(balance::Member& member, Endpoint& endpoint, TimePoint now) noexcept {
-  const uint32_t full = endpoint.weight() * balance::kWholeShare;
-  member.weight = full;
-  member.share = balance::kWholeShare;
-  if (configured.slow_start > Duration{0}) {
-    member.weight = std::max(endpoint.effective_weight(now, configured.slow_start), 1u);
+    if (contains(input.tried, &endpoint) != (among == Among::tried)) member.usable = false;
+    group.any_usable = group.any_usable || member.usable;
+    member.weight = std::max(endpoint.effective_weight(input.now, configured.slow_start), 1u);
     member.share = std::max(member.weight / std::max(endpoint.weight(), 1u), 1u);
   }
-  if ((needs & balance::kNeedsInFlight) != 0) member.in_flight = endpoint.in_flight();
-  if ((needs & balance::kNeedsLatency) != 0) {
+}
+
+// Until when the present findings about `endpoint` hold.
+void Pool::State::note_times(Group& group, Endpoint& endpoint, TimePoint now) noexcept {
+  if (endpoint.is_ejection_over(now) && endpoint.note_return(now)) {
+    log_info("upstream", "endpoint {}/{} is back in", endpoint.pool(), endpoint.name());
+  }
+  if (endpoint.is_ejected(now)) {
+    group.filled_until = std::min(group.filled_until, endpoint.ejection_end());
+  }
+  if (endpoint.is_starting_slowly(now, configured.slow_start)) {
+    group.filled_until = std::min(group.filled_until, now + kSlowStartStep);
+  }
+}
+
+void Pool::State::refresh(Group& group, TimePoint now) noexcept {
+  for (size_t i = 0; i < group.members.size(); ++i) {
+    balance::Member& member = group.members[i];
+    if (!member.usable) continue;
+    Endpoint& endpoint = *group.endpoints[i];
+    if ((needs & balance::kNeedsInFlight) != 0) member.in_flight = endpoint.in_flight();
+    if ((needs & balance::kNeedsLatency) == 0) continue;
     member.latency_ns = endpoint.latency_of(worker).load(std::memory_order_relaxed);
     const Duration at(endpoint.latency_time_of(worker).load(std::memory_order_relaxed));
     member.latency_age = now.time_since_epoch() - at;

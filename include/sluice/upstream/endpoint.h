@@ -83,6 +83,19 @@ class Endpoint {
   uint32_t effective_weight(TimePoint now, Duration slow_start) const noexcept;
   uint32_t weight() const noexcept { return weight_.load(std::memory_order_relaxed); }
 
+  // Grows with each change, of any endpoint, to what is_usable() or weight() says, except that an
+  // ejection ends by itself (ejection_end()). So who asks often may keep what it was told.
+  static uint64_t changes() noexcept { return changes_.load(std::memory_order_acquire); }
+  // TimePoint{}: not taken out.
+  TimePoint ejection_end() const noexcept {
+    return TimePoint(Duration(ejected_until_.load(std::memory_order_relaxed)));
+  }
+  // Whether effective_weight() still grows by itself.
+  bool is_starting_slowly(TimePoint now, Duration slow_start) const noexcept {
+    const int64_t since = up_since_.load(std::memory_order_relaxed);
+    return since != 0 && now.time_since_epoch().count() - since < slow_start.count();
+  }
+
   // Requests in flight on all workers; a sum over slots, so only algorithms that need it ask.
   uint32_t in_flight() const noexcept;
   uint64_t requests() const noexcept;
@@ -136,8 +149,12 @@ class Endpoint {
   CheckResult check() const;
   void set_admin_state(AdminState state) noexcept {
     admin_.store(state, std::memory_order_relaxed);
+    note_change();
   }
-  void set_weight(uint32_t weight) noexcept { weight_.store(weight, std::memory_order_relaxed); }
+  void set_weight(uint32_t weight) noexcept {
+    weight_.store(weight, std::memory_order_relaxed);
+    note_change();
+  }
   void eject_until(TimePoint until) noexcept;  // any thread; TimePoint{} ends it
   bool is_ejection_over(TimePoint now) const noexcept {
     const int64_t until = ejected_until_.load(std::memory_order_relaxed);
@@ -156,10 +173,13 @@ class Endpoint {
   };
   struct Addresses;
 
+  static void note_change() noexcept { changes_.fetch_add(1, std::memory_order_release); }
   template <typename T>
   static void add(std::atomic<T>& counter, T change) noexcept {
     counter.store(counter.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
   }
+
+  alignas(64) static inline std::atomic<uint64_t> changes_{1};
 
   std::string pool_, name_;
   config::EndpointAddress address_;

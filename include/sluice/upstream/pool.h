@@ -27,7 +27,7 @@ class WaitQueue;   // wait_queue.h
 
 // Everything a choice may depend on, as values.
 struct PickInput {
-  uint64_t hash = 0;                      // for consistent_hash: see hash_key_wanted()
+  uint64_t hash = 0;                      // for consistent_hash: of what Balance::hash_by names
   std::string_view sticky;                // value of the sticky cookie, "" when none came
   std::span<Endpoint* const> tried = {};  // endpoints this request was already sent to
   TimePoint now{};
@@ -35,9 +35,10 @@ struct PickInput {
 
 struct PickOutcome {
   Endpoint* endpoint = nullptr;  // claimed: settle() is owed
-  Errc error = Errc::kNone;  // kNoHealthyEndpoint, kBreakerOpen; kQueueFull: all at max_in_flight,
-                             // which the caller may turn into waiting
-  bool set_sticky = false;   // a sticky cookie for this endpoint should be set
+  // kNoHealthyEndpoint, kBreakerOpen (all are taken out), kDnsFailed (no name has an address);
+  // kQueueFull: all at max_in_flight, which the caller may turn into waiting
+  Errc error = Errc::kNone;
+  bool set_sticky = false;  // a sticky cookie for this endpoint should be set
 };
 
 // What one try at an endpoint came to, for passive health and latency.

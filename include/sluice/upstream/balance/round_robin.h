@@ -14,7 +14,7 @@ class RoundRobin final : public Balancer {
   size_t choose(Members members, uint64_t hash) noexcept override;
 
  private:
-  bool is_its_turn(size_t index, Members members, uint32_t most) noexcept;
+  bool is_its_turn(size_t index, Members members) noexcept;
 
   size_t next_;
   std::vector<uint32_t> credit_;  // only once slow start was seen
