@@ -6,10 +6,26 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
+#include <vector>
 
+#include "sluice/base/strings.h"
 #include "sluice/server/version.h"
 
 namespace sluice::server {
+
+namespace {
+
+// CLI11 only says that a command is missing when the first word is none.
+std::string unknown_command(const CLI::App& app, std::string_view word) {
+  std::vector<std::string_view> known;
+  for (const CLI::App* command : app.get_subcommands({})) known.push_back(command->get_name());
+  const auto meant = nearest(word, known);
+  const std::string hint = meant ? fmt::format("; did you mean \"{}\"?", *meant) : "";
+  return fmt::format("unknown command \"{}\"{}", word, hint);
+}
+
+}  // namespace
 
 int run_cli(int argc, const char* const* argv) {
   CLI::App app{"sluice: reverse proxy, load balancer and edge cache for HTTP", "sluice"};
@@ -33,7 +49,9 @@ int run_cli(int argc, const char* const* argv) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     const auto used = app.get_subcommands();
     const std::string verb = used.empty() ? "sluice" : "sluice " + used.front()->get_name();
-    return complain(fmt::format("{}; see {} --help", error.what(), verb), kUsage);
+    const bool is_unknown = used.empty() && argv[1][0] != '-';
+    const std::string what = is_unknown ? unknown_command(app, argv[1]) : error.what();
+    return complain(fmt::format("{}; see {} --help", what, verb), kUsage);
   }
   return action();
 }

@@ -144,7 +144,11 @@ void Control::on_signal(int number) {
 void Control::on_phase(Phase phase) {
   phase_ = phase;
   systemd_.stopping(status_text());
-  if (phase == Phase::draining) engine_.fleet().drain([this] { drain_.finished(); });
+  if (phase == Phase::draining) {
+    engine_.fleet().drain([this] { drain_.finished(); });
+    // The workers drain duplicates of these; whoever connects after that is refused by the kernel.
+    for (const Door& door : engine_.doors()) door.sockets->close();
+  }
   if (phase == Phase::stopping) loop_.stop();
 }
 

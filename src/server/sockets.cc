@@ -10,6 +10,7 @@
 #include <fstream>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -77,7 +78,7 @@ uint64_t inode_of(const std::string& path) {
 }
 
 void close_all(const std::vector<int>& fds) {
-  for (int fd : fds) close(fd);
+  for (int fd : fds) ::close(fd);
 }
 
 }  // namespace
@@ -110,10 +111,13 @@ Sockets::Sockets(config::BindAddress bind, std::vector<int> fds)
   if (bind_.kind == Kind::kUnix) file_ = inode_of(bind_.path);
 }
 
-// Another program may have put its own socket there since.
-Sockets::~Sockets() {
+Sockets::~Sockets() { close(); }
+
+void Sockets::close() noexcept {
+  // Another program may have put its own socket there since.
   if (file_ != 0 && inode_of(bind_.path) == file_) unlink(bind_.path.c_str());
-  close_all(fds_);
+  file_ = 0;
+  close_all(std::exchange(fds_, {}));
 }
 
 // Who listens there -------------------------------------------------------------------------------

@@ -21,9 +21,13 @@ using PassedSockets = std::map<std::string, std::vector<int>>;
 class Sockets {
  public:
   Sockets(config::BindAddress bind, std::vector<int> fds);
-  ~Sockets();  // closes; removes the file of a unix socket
+  ~Sockets();  // closes
   Sockets(const Sockets&) = delete;
   Sockets& operator=(const Sockets&) = delete;
+
+  // Lets go of the address: the last acceptor that closes frees it for others. Removes the file of
+  // a unix socket. Idempotent; no fd_for() after it.
+  void close() noexcept;
 
   const config::BindAddress& bind() const noexcept { return bind_; }
   // Workers share a descriptor where there are fewer of them: unix sockets, passed ones.
