@@ -50,9 +50,9 @@ void H1Connection::on_read(Slice bytes) noexcept {
   bool was_complete = active_->body_complete;
   take_body();
   if (!was_complete) exchange_->on_client_progress();
-  if (active_ != nullptr && active_->input.size() > loop::kHighWatermark) {
-    stream_->pause(loop::PauseReason::pipelining);
-  }
+  if (active_ == nullptr) return;
+  if (active_->input.size() > loop::kHighWatermark) stream_->pause(loop::PauseReason::pipelining);
+  if (active_->body.size() > loop::kHighWatermark) pause_body();  // nobody takes it at present
 }
 
 // Takes requests from the input as long as none is under way. Not entered twice: an exchange that
@@ -161,6 +161,7 @@ void H1Connection::begin_exchange(std::string_view head) noexcept {
     return;
   }
   take_body();
+  if (!active.body_complete) stream_->resume(loop::PauseReason::pipelining);
   exchange_->begin(*parsed);
 }
 
@@ -208,10 +209,12 @@ void H1Connection::take_body() noexcept {
   active.body_bytes += active.body.size() - before;
   uint64_t limit = config().limits.body;
   if (limit != 0 && active.body_bytes > limit) error_ = Error(Errc::kBodyTooLarge);
+  active.body_deadline = listener_.kit().loop.now() + config().timeouts.body;
+  if (stream_->pending() > 0) return;  // the deadline of the client's reading goes on
   if (active.body_complete || error_) {
     timer_.cancel();
   } else {
-    set_deadline(config().timeouts.body);
+    timer_.set(active.body_deadline);
   }
 }
 
@@ -347,6 +350,7 @@ void H1Connection::after_exchange() noexcept {
   if (!active_->body_complete || after_ != After::keep) return end_connection();
   go(State::idle);
   active_->body.clear();
+  resume_body();
   if (active_->input.is_empty()) deactivate();
   if (active_ == nullptr && is_draining_) return close(CloseReason::kDrain);
   set_deadline(config().timeouts.idle);
@@ -409,23 +413,30 @@ void H1Connection::on_deadline() noexcept {
     case State::linger:
       return close(CloseReason::kDone);
     case State::busy:
-      if (stream_->pending() > 0) {
-        if (stream_->bytes_written() != active_->written_mark) {
-          active_->written_mark = stream_->bytes_written();
-          return set_deadline(config().timeouts.body);
-        }
-        error_ = Error(Errc::kClientStalled);
-      } else if (active_->is_paused) {  // the endpoint is slow, not the client
-        return set_deadline(config().timeouts.body);
-      } else if (!active_->body_complete && !error_) {
-        error_ = Error(Errc::kBodyTimeout);
-      } else {
-        return;
-      }
-      return exchange_->on_client_progress();
+      return check_progress();
     case State::closed:
       return;
   }
+}
+
+// A deadline passed while an exchange is under way: whose turn was it?
+void H1Connection::check_progress() noexcept {
+  H1Active& active = *active_;
+  Duration patience = config().timeouts.body;
+  if (stream_->pending() > 0) {
+    uint64_t written = stream_->bytes_written();
+    if (std::exchange(active.written_mark, written) != written) return set_deadline(patience);
+    error_ = Error(Errc::kClientStalled);
+  } else if (active.body_complete || error_) {
+    return;
+  } else if (active.is_paused) {  // the endpoint is slow, not the client
+    return set_deadline(patience);
+  } else if (listener_.kit().loop.now() < active.body_deadline) {
+    return timer_.set(active.body_deadline);
+  } else {
+    error_ = Error(Errc::kBodyTimeout);
+  }
+  exchange_->on_client_progress();
 }
 
 void H1Connection::drain() noexcept {

@@ -1,9 +1,6 @@
 #include "sluice/proxy/exchange.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <new>
 
@@ -20,8 +17,7 @@
 namespace sluice::proxy {
 namespace {
 
-constexpr int kStepBudget = 64;           // steps of one run() without waiting
-constexpr int kStatusClientClosed = 499;  // for the log only: it left before its answer began
+constexpr int kStepBudget = 64;  // steps of one run() without waiting
 
 }  // namespace
 
@@ -265,8 +261,7 @@ Exchange::Turn Exchange::step_pick() noexcept {
   }
   if (outcome.error != Errc::kQueueFull || !pool.wait(*this)) return fail(Error(outcome.error));
   site_.kit().counters.add(stats::Counter::queue_waits);
-  // The deadline is of the first wait: who is overtaken does not begin anew.
-  if (wait_begin_ == TimePoint{}) {
+  if (!timer_.is_set()) {  // who was woken and overtaken does not begin anew
     wait_begin_ = monotonic_now();
     timer_.set_after(rule.queue.timeout);
   }
@@ -320,7 +315,6 @@ Exchange::Turn Exchange::step_queue() noexcept {
 
 void Exchange::on_place_free() noexcept {
   SL_CHECK(step_ == Step::kQueue);
-  queue_time_ = monotonic_now() - wait_begin_;
   go(Step::kPick);
   run();
 }
@@ -329,7 +323,7 @@ void Exchange::on_place_free() noexcept {
 
 Exchange::Turn Exchange::step_acquire() noexcept {
   SL_CHECK(endpoint_ != nullptr && upstream_ == nullptr);
-  timer_.cancel();
+  end_wait();
   WorkerKit& kit = site_.kit();
   upstream::UpstreamStream* idle = must_connect_ ? nullptr : kit.connections.take_idle(*endpoint_);
   if (idle != nullptr) {
@@ -613,48 +607,13 @@ Exchange::Turn Exchange::step_finish() noexcept {
   return Turn::wait;
 }
 
-// Counters and the one line of the access log.
-void Exchange::account(const ClientInfo& client) noexcept {
-  WorkerKit& kit = site_.kit();
-  if (status_ == 0) status_ = kStatusClientClosed;
-  Duration total = monotonic_now() - begin_;
-  kit.counters.add(stats::Counter::requests);
-  if (error_) kit.counters.add_error(error_.code());
-  stats::RequestKey key;
-  key.listener = client.listener_id;
-  key.route = route_ != nullptr ? route_->id : 0;
-  key.pool = route_ != nullptr && route_->pool != nullptr ? route_->pool->id() : 0;
-  key.endpoint = last_endpoint_id_;
-  key.code = static_cast<uint16_t>(status_);
-  kit.requests.record(key, total);
-  if (kit.access_log == nullptr) return;
-  AccessRecord record;
-  record.ts = wall_begin_;
-  record.id = request_id_;
-  record.client = client.ip;
-  record.method = head_.method_text;
-  record.host = head_.authority;
-  record.path = head_.target;
-  record.status = status_;
-  record.reason = error_.token();
-  record.bytes_in = bytes_in_;
-  record.bytes_out = bytes_out_;
-  record.total = total;
-  record.connect = connect_time_;
-  record.first_byte = first_byte_time_;
-  record.queue = queue_time_;
-  if (route_ != nullptr) record.route = route_->route->name;
-  if (route_ != nullptr && route_->pool != nullptr) record.pool = route_->pool->name();
-  record.endpoint = last_endpoint_;
-  record.attempts = attempts_;
-  record.protocol = client.protocol;
-  if (const http::Field* f = head_.fields.find(http::FieldId::kReferer)) record.referer = f->value;
-  if (const http::Field* f = head_.fields.find(http::FieldId::kUserAgent))
-    record.user_agent = f->value;
-  kit.access_log->write(record);
-}
-
 // Helpers -----------------------------------------------------------------------------------------
+
+void Exchange::end_wait() noexcept {
+  if (!timer_.is_set()) return;
+  timer_.cancel();
+  queue_time_ += monotonic_now() - wait_begin_;
+}
 
 // Ends the claim on the endpoint, with what the try came to.
 void Exchange::settle_try(bool failed) noexcept {
@@ -679,24 +638,9 @@ void Exchange::drop_upstream(CloseReason reason) noexcept {
 void Exchange::on_deadline() noexcept {
   if (step_ != Step::kQueue) return;
   upstream::Waiter::unlink();
-  queue_time_ = monotonic_now() - wait_begin_;
+  queue_time_ += monotonic_now() - wait_begin_;
   fail(Error(Errc::kQueueTimeout));
   run();
-}
-
-void Exchange::print_crash(int fd, const void* exchange) noexcept {
-  const auto* self = static_cast<const Exchange*>(exchange);
-  char text[512];
-  int size = std::snprintf(
-      text, sizeof text, "exchange: step %s, worker %u, %.*s %.*s, endpoint %.*s, attempt %u\n",
-      to_string(self->step_).data(), self->site_.kit().index,
-      static_cast<int>(std::min<size_t>(self->head_.method_text.size(), 32)),
-      self->head_.method_text.data(),
-      static_cast<int>(std::min<size_t>(self->head_.target.size(), 256)), self->head_.target.data(),
-      static_cast<int>(std::min<size_t>(self->last_endpoint_.size(), 64)),
-      self->last_endpoint_.data(), self->attempts_);
-  if (size > 0 && write(fd, text, std::min<size_t>(static_cast<size_t>(size), sizeof text)) < 0)
-    return;
 }
 
 }  // namespace sluice::proxy

@@ -25,7 +25,7 @@ Relayed relay_request(ClientStream& from, upstream::UpstreamStream& to, ReplayBo
     to.send_end(from.trailers().size() > 0 ? &from.trailers() : nullptr);
     relayed.ended = true;
   }
-  apply_watermarks(from, to.pending());
+  if (!relayed.ended) apply_watermarks(from, to.pending());
   return relayed;
 }
 

@@ -96,6 +96,7 @@ void H1Client::flush() noexcept {
   if (out_.is_empty()) return;
   counters_.add(stats::Counter::upstream_bytes_out, out_.size());
   stream_->write(std::exchange(out_, Chain()));
+  if (stream_->pending() > 0) stream_->notify_flushed();
 }
 
 // Receiving
@@ -142,11 +143,11 @@ void H1Client::on_broken(Error error) noexcept {
 
 void H1Client::expect_by(TimePoint deadline, Errc code) noexcept {
   deadline_code_ = code;
-  if (deadline == TimePoint{}) {
-    timer_.cancel();
-  } else {
-    timer_.set(deadline);
-  }
+  if (deadline == TimePoint{}) return timer_.cancel();
+  timer_.set(deadline);
+  if (code != Errc::kSendStalled) return;
+  written_mark_ = stream_->bytes_written();
+  send_patience_ = deadline - loop_.now();
 }
 
 void H1Client::on_deadline() noexcept {
@@ -159,6 +160,11 @@ void H1Client::on_deadline() noexcept {
       break;
   }
   if (error_) return;
+  // An endpoint that reads slowly does read.
+  if (deadline_code_ == Errc::kSendStalled) {
+    const uint64_t written = stream_->bytes_written();
+    if (std::exchange(written_mark_, written) != written) return timer_.set_after(send_patience_);
+  }
   fail(Error(deadline_code_));
   tell();
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "sluice/base/chain.h"
+#include "sluice/base/clock.h"
 #include "sluice/http/chunked.h"
 #include "sluice/http/h1_framing.h"
 #include "sluice/http/message.h"
@@ -22,8 +23,9 @@ struct H1Active {
   http::ChunkedDecoder decoder;
   http::FieldList trailers;
   http::Framing framing;
-  uint64_t body_left = 0;   // with BodyKind::length
-  uint64_t body_bytes = 0;  // so far
+  uint64_t body_left = 0;     // with BodyKind::length
+  uint64_t body_bytes = 0;    // so far
+  TimePoint body_deadline{};  // moved by each read of the body
   bool body_complete = false;
   bool is_paused = false;  // by the exchange: the endpoint takes no more
   uint8_t minor_version = 1;

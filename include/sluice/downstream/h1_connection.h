@@ -88,6 +88,7 @@ class H1Connection final : public Connection,
   void close(CloseReason reason) noexcept;
   void set_deadline(Duration after) noexcept { timer_.set_after(after); }
   void on_deadline() noexcept;
+  void check_progress() noexcept;
   void activate();
   void deactivate() noexcept;
   http::HeadLimits head_limits() const noexcept;

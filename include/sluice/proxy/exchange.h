@@ -113,6 +113,7 @@ class Exchange final : public ClientListener,
   void send_own_head(const http::ResponseHead& head, std::string_view extra_lines,
                      bool keep_alive) noexcept;
   void send_local(LocalReply&& reply) noexcept;
+  void end_wait() noexcept;
   void on_deadline() noexcept;
   void account(const ClientInfo& client) noexcept;
   static void print_crash(int fd, const void* exchange) noexcept;

@@ -109,6 +109,8 @@ class H1Client final : public UpstreamStream,
   State state_ = State::kIdle;
   Sending sending_ = Sending::kDone;
   Reading reading_ = Reading::kOpen;
+  uint64_t written_mark_ = 0;  // with kSendStalled: bytes_written() at the last look
+  Duration send_patience_{0};
   Errc deadline_code_ = Errc::kNone;
   uint32_t exchanges_ = 0;
   bool may_keep_ = true;  // by what we asked for
