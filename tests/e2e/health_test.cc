@@ -31,7 +31,7 @@ TEST_CASE("e2e/health: HTTP checks take an endpoint out and bring it back") {
   CHECK(check.at("ok") == false);
   CHECK(check.at("text").get<std::string>().find("500") != std::string::npos);
   CHECK(check.at("at").is_string());
-  CHECK(sluice.value("sluice_endpoint_up", "endpoint=\"a\"") == 0);
+  CHECK(sluice.reaches("sluice_endpoint_up", "endpoint=\"a\"", 0));
   CHECK(sluice.value("sluice_health_check_failures_total") >= 2);
   for (int i = 0; i < 10; ++i) CHECK(ask(sluice) == "b");
   a.set_health(201);
@@ -157,7 +157,7 @@ pools:
                 {{"a", a.address()}, {"b", b.address()}});
   for (int i = 0; i < 6; ++i) get(sluice.port());
   CHECK(a.requests() == 3);
-  CHECK(sluice.value("sluice_outlier_ejections_total") == 1);
+  CHECK(sluice.reaches("sluice_outlier_ejections_total", "", 1));
   for (int i = 0; i < 4; ++i) CHECK(ask(sluice) == "b");
   CHECK(a.requests() == 3);
   a.set_status(200);
@@ -180,7 +180,7 @@ pools:
                 {{"a", a.address()}, {"b", b.address()}});
   for (int i = 0; i < 20; ++i) CHECK(get(sluice.port()).status == 502);
   CHECK(a.requests() + b.requests() == 20);
-  CHECK(sluice.value("sluice_outlier_ejections_total") == 1);
+  CHECK(sluice.reaches("sluice_outlier_ejections_total", "", 1));
   const bool a_out = sluice.endpoint("app", "a").at("ejected");
   CHECK(a_out != sluice.endpoint("app", "b").at("ejected").get<bool>());
 }

@@ -76,12 +76,13 @@ TEST_CASE("e2e/log: hostile bytes cannot break a line") {
   SimpleOrigin origin;
   Sluice sluice(kOnePool, {{"a", origin.address()}});
   Wire client = Wire::to_port(sluice.port());
-  client.send("GET /\"}{\\u0000 HTTP/1.1\r\nHost: \x80\xFF\r\n\r\n");
+  client.send("GET /\"}{ HTTP/1.1\r\nHost: \x80\xFF\r\n\r\n");
   client.read_response();
-  get(sluice.port(), "/\"\\,\":\"");
+  get(sluice.port(), "/\"},{\":\"", "X-Request-Id: a\"b\r\nUser-Agent: \xC3\xA4\xFF\r\n");
   const auto lines = sluice.log(2);
-  CHECK(lines[1].at("path") == "/\"\\,\":\"");
-  CHECK(std::count(sluice.log_text().begin(), sluice.log_text().end(), '\n') == 2);
+  CHECK(lines[1].at("path") == "/\"},{\":\"");
+  const std::string text = sluice.log_text();
+  CHECK(std::count(text.begin(), text.end(), '\n') == 2);
 }
 
 TEST_CASE("e2e/log: the combined format, and none at all") {
@@ -188,11 +189,11 @@ TEST_CASE("e2e/admin: metrics are Prometheus text with the names of the contract
     CHECK((line.starts_with("# HELP ") || line.starts_with("# TYPE ") ||
            std::regex_match(line, sample)));
   }
-  CHECK(sluice.value("sluice_requests_total", "endpoint=\"a\",code=\"200\"") == 1);
-  CHECK(sluice.value("sluice_requests_total", "listener=\"web\"") == 2);
-  CHECK(sluice.value("sluice_request_seconds_count") == 2);
-  CHECK(sluice.value("sluice_endpoint_up", "pool=\"app\"") == 1);
-  CHECK(sluice.value("sluice_errors_total", "reason=\"bad_target\"") == 1);
+  CHECK(sluice.reaches("sluice_requests_total", "endpoint=\"a\",code=\"200\"", 1));
+  CHECK(sluice.reaches("sluice_requests_total", "listener=\"web\"", 2));
+  CHECK(sluice.reaches("sluice_request_seconds_count", "", 2));
+  CHECK(sluice.reaches("sluice_endpoint_up", "pool=\"app\"", 1));
+  CHECK(sluice.reaches("sluice_errors_total", "reason=\"bad_target\"", 1));
   for (const char* family : {"sluice_endpoint_in_flight", "sluice_retries_total",
                              "sluice_cache_requests_total", "sluice_build_info"}) {
     CHECK(metrics.body.find(std::string("# TYPE ") + family) != std::string::npos);
@@ -311,10 +312,12 @@ TEST_CASE("e2e/sockets: a connection for each request, under load") {
   SimpleOrigin origin;
   origin.set_close_each(true);
   Sluice sluice(kOnePool, {{"a", origin.address()}});
+  for (int i = 0; i < 20; ++i) get(sluice.port());
   const size_t fds = sluice.fds();
   const Load load = Wrk(sluice.url(), 16, seconds(2), {"-H", "Connection: close"}).finish();
   CAPTURE(load.text);
   CHECK(load.connect_errors + load.bad_statuses + load.timeouts == 0);
   CHECK(load.requests > 100);
-  CHECK(eventually([&] { return sluice.fds() <= fds + 2; }));
+  eventually([&] { return sluice.fds() <= fds + 2; });
+  CHECK(sluice.fds() <= fds + 2);
 }

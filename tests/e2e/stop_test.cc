@@ -10,6 +10,7 @@ using namespace e2e;
 namespace {
 
 constexpr const char* kOnePool = R"(
+workers: 1
 drain_timeout: @drain
 pools:
   app: {endpoints: [{address: "@a", name: a}], health: {type: off}}

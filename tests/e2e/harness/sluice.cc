@@ -147,6 +147,12 @@ double Sluice::value(const std::string& family, const std::string& labels) {
   return found ? sum : 0;
 }
 
+bool Sluice::reaches(const std::string& family, const std::string& labels, double expected) {
+  const bool did = eventually([&] { return value(family, labels) == expected; }, seconds(2));
+  if (!did) MESSAGE(family << " is " << value(family, labels) << ", not " << expected);
+  return did;
+}
+
 void Sluice::wait_for_value(const std::string& family, const std::string& labels,
                             double at_least) {
   if (!eventually([&] { return value(family, labels) >= at_least; })) {

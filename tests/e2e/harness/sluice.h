@@ -41,6 +41,9 @@ class Sluice {
   std::string metrics();
   // Sum of the samples of a family whose labels contain the text.
   double value(const std::string& family, const std::string& labels = "");
+  // Whether the value comes to be just that: what is counted at the end of an exchange may be
+  // counted a moment after its client has the answer.
+  bool reaches(const std::string& family, const std::string& labels, double value);
   void wait_for_value(const std::string& family, const std::string& labels, double at_least);
   void wait_for_state(const std::string& pool, const std::string& name, const std::string& state);
 
