@@ -23,7 +23,7 @@ pools:
 
 struct Site {
   explicit Site(const std::string& more, Values options = {}) {
-    Values values = {{"a", a.address()}, {"b", b.address()}, {"c", c.address()},
+    Values values = {{"a", a.address()},  {"b", b.address()},  {"c", c.address()},
                      {"oa", "weight: 1"}, {"ob", "weight: 1"}, {"oc", "weight: 1"},
                      {"more", more}};
     for (const auto& [name, value] : options) values[name] = value;

@@ -194,9 +194,8 @@ TEST_CASE("e2e/bodies: a pipelining client that reads nothing is held back") {
 }
 
 TEST_CASE("e2e/bodies: many small chunks, and one byte at a time") {
-  Origin origin([](OriginConn& c) {
-    c.serve([](const Message& r) { return answer(200, r.body); });
-  });
+  Origin origin(
+      [](OriginConn& c) { c.serve([](const Message& r) { return answer(200, r.body); }); });
   Sluice sluice(kOnePool, {{"a", origin.address()}});
   Wire client = Wire::to_port(sluice.port());
   client.send(request_text("/", "Transfer-Encoding: chunked\r\n", "POST") +

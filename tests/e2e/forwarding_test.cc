@@ -33,7 +33,8 @@ Seen pass(const std::string& request, const std::string& response = answer(200, 
 
 bool is_request_id(const std::string& id) {
   return !id.empty() && id.size() <= 128 &&
-         id.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+         id.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
              std::string::npos;
 }
 
@@ -55,8 +56,8 @@ TEST_CASE("e2e/forwarding: answers go on byte for byte and in order") {
   const std::string lines =
       "SERVER:x\r\nSet-Cookie: a\r\nX-B:  two \r\nset-cookie: b\r\nDate: Sun, 06 Nov 1994 08:49:37 "
       "GMT\r\n";
-  const Seen seen = pass(request_text(), "HTTP/1.1 201 Made Up\r\n" + lines +
-                                             "Content-Length: 2\r\n\r\nok");
+  const Seen seen =
+      pass(request_text(), "HTTP/1.1 201 Made Up\r\n" + lines + "Content-Length: 2\r\n\r\nok");
   CHECK(seen.response.start == "HTTP/1.1 201 Made Up");
   CHECK(seen.response.raw_head.find("\r\n" + lines) == seen.response.raw_head.find("\r\n"));
   CHECK(seen.response.field("Via") == "1.1 sluice");
@@ -79,7 +80,8 @@ TEST_CASE("e2e/forwarding: hop-by-hop fields and those named by Connection go (R
       "X-Mine: 1\r\nX-Other: 2\r\nX-Stays: 3\r\nProxy-Authorization: stays\r\n\r\n",
       "HTTP/1.1 200 OK\r\nConnection: X-Theirs\r\nKeep-Alive: timeout=9\r\nX-Theirs: 1\r\n"
       "X-Stays: 2\r\nUpgrade: h9\r\nContent-Length: 0\r\n\r\n");
-  for (const char* gone : {"Keep-Alive", "Proxy-Connection", "TE", "Upgrade", "X-Mine", "X-Other"}) {
+  for (const char* gone :
+       {"Keep-Alive", "Proxy-Connection", "TE", "Upgrade", "X-Mine", "X-Other"}) {
     CAPTURE(gone);
     CHECK_FALSE(seen.request.has(gone));
   }
@@ -93,7 +95,8 @@ TEST_CASE("e2e/forwarding: hop-by-hop fields and those named by Connection go (R
 
 TEST_CASE("e2e/forwarding: Connection cannot take away what sluice and endpoints rely on") {
   const Seen seen = pass(
-      "POST / HTTP/1.1\r\nHost: a\r\nConnection: close, Host, X-Forwarded-For, Content-Length, Via\r\n"
+      "POST / HTTP/1.1\r\nHost: a\r\nConnection: close, Host, X-Forwarded-For, Content-Length, "
+      "Via\r\n"
       "Content-Length: 2\r\n\r\nhi");
   CHECK(seen.request.field("Host") == "a");
   CHECK(seen.request.field("X-Forwarded-For") == "127.0.0.1");
@@ -124,8 +127,8 @@ TEST_CASE("e2e/forwarding: an absolute-form target becomes origin-form (RFC 9112
 }
 
 TEST_CASE("e2e/forwarding: Via is appended, not replaced (RFC 9110 7.6.3)") {
-  const Seen seen = pass(request_text("/", "Via: 1.0 fred\r\n"),
-                         answer(200, "", "Via: 1.1 origin-side\r\n"));
+  const Seen seen =
+      pass(request_text("/", "Via: 1.0 fred\r\n"), answer(200, "", "Via: 1.1 origin-side\r\n"));
   CHECK(seen.request.field("Via") == "1.0 fred, 1.1 sluice");
   CHECK(seen.response.field("Via") == "1.1 origin-side, 1.1 sluice");
   CHECK(pass("GET / HTTP/1.0\r\nHost: a\r\n\r\n").request.field("Via") == "1.0 sluice");
@@ -133,8 +136,9 @@ TEST_CASE("e2e/forwarding: Via is appended, not replaced (RFC 9110 7.6.3)") {
 
 TEST_CASE("e2e/forwarding: what an untrusted client says of itself is dropped") {
   const Seen seen = pass(request_text(
-      "/", "X-Forwarded-For: 9.9.9.9\r\nx-forwarded-proto: https\r\nX-Forwarded-Host: evil\r\n"
-           "X-Forwarded-Port: 1\r\nX-Forwarded-User: root\r\nForwarded: for=9.9.9.9\r\n"));
+      "/",
+      "X-Forwarded-For: 9.9.9.9\r\nx-forwarded-proto: https\r\nX-Forwarded-Host: evil\r\n"
+      "X-Forwarded-Port: 1\r\nX-Forwarded-User: root\r\nForwarded: for=9.9.9.9\r\n"));
   CHECK(seen.request.field("X-Forwarded-For") == "127.0.0.1");
   CHECK(seen.request.field("X-Forwarded-Proto") == "http");
   CHECK(seen.request.field("X-Forwarded-Host") == "test");
@@ -146,12 +150,13 @@ TEST_CASE("e2e/forwarding: what an untrusted client says of itself is dropped") 
 
 TEST_CASE("e2e/forwarding: what a trusted proxy says is kept and appended to") {
   const std::string yaml = std::string(R"(
-listeners: [{name: web, bind: "127.0.0.1:0", trusted_proxies: ["127.0.0.0/8"]}])") + kOnePool;
-  const Seen seen = pass(
-      request_text("/", "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-For: 8.8.8.8\r\n"
-                        "X-Forwarded-Proto: https\r\nX-Forwarded-Host: shop\r\n"
-                        "Forwarded: for=9.9.9.9\r\n"),
-      answer(200, ""), yaml);
+listeners: [{name: web, bind: "127.0.0.1:0", trusted_proxies: ["127.0.0.0/8"]}])") +
+                           kOnePool;
+  const Seen seen = pass(request_text("/",
+                                      "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-For: 8.8.8.8\r\n"
+                                      "X-Forwarded-Proto: https\r\nX-Forwarded-Host: shop\r\n"
+                                      "Forwarded: for=9.9.9.9\r\n"),
+                         answer(200, ""), yaml);
   CHECK(seen.request.field("X-Forwarded-For") == "9.9.9.9, 8.8.8.8, 127.0.0.1");
   CHECK(seen.request.field("X-Forwarded-Proto") == "https");
   CHECK(seen.request.field("X-Forwarded-Host") == "shop");
@@ -185,9 +190,8 @@ TEST_CASE("e2e/forwarding: traceparent passes through or starts here (W3C Trace 
 }
 
 TEST_CASE("e2e/forwarding: Max-Forwards is counted down for OPTIONS (RFC 9110 7.6.2)") {
-  Origin origin([](OriginConn& c) {
-    c.serve([](const Message&) { return answer(200, "origin"); });
-  });
+  Origin origin(
+      [](OriginConn& c) { c.serve([](const Message&) { return answer(200, "origin"); }); });
   Sluice sluice(kOnePool, {{"a", origin.address()}});
   Wire client = Wire::to_port(sluice.port());
   client.send(request_text("*", "Max-Forwards: 0\r\n", "OPTIONS"));

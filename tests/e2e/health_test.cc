@@ -21,8 +21,10 @@ std::string ask(Sluice& sluice) { return get(sluice.port()).field("X-Origin"); }
 
 TEST_CASE("e2e/health: HTTP checks take an endpoint out and bring it back") {
   SimpleOrigin a("a"), b("b");
-  Sluice sluice(kTwo, {{"a", a.address()}, {"b", b.address()},
-                       {"health", "type: http, path: /healthz"}, {"more", ""}});
+  Sluice sluice(kTwo, {{"a", a.address()},
+                       {"b", b.address()},
+                       {"health", "type: http, path: /healthz"},
+                       {"more", ""}});
   CHECK(eventually([&] { return a.probes() > 2 && b.probes() > 2; }));
   CHECK(sluice.endpoint("app", "a").at("state") == "up");
   a.set_health(500);
@@ -117,7 +119,8 @@ TEST_CASE("e2e/health: when all are down: fail says 503 at once, try_all tries")
   a.set_health(500);
   b.set_health(500);
   const auto start = [&](const char* rule) {
-    Values values = {{"a", a.address()}, {"b", b.address()},
+    Values values = {{"a", a.address()},
+                     {"b", b.address()},
                      {"health", "type: http, path: /healthz"},
                      {"more", std::string("when_all_down: ") + rule}};
     auto sluice = std::make_unique<Sluice>(kTwo, values);
@@ -242,5 +245,6 @@ pools:
   sluice.wait_for_value("sluice_dns_failures_total", "", 1);
   const Message response = get(sluice.port());
   CHECK(response.status == 502);
-  CHECK(response.field("Proxy-Status") == "sluice; error=dns_error; next-hop=\"a\"; details=\"dns_failed\"");
+  CHECK(response.field("Proxy-Status") ==
+        "sluice; error=dns_error; next-hop=\"a\"; details=\"dns_failed\"");
 }

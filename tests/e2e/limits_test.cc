@@ -151,9 +151,8 @@ TEST_CASE("e2e/timeouts: 408 for a body that stalls, and the endpoint sees no en
 }
 
 TEST_CASE("e2e/timeouts: a slow but steady body is not cut") {
-  Origin origin([](OriginConn& c) {
-    c.serve([](const Message& r) { return answer(200, r.body); });
-  });
+  Origin origin(
+      [](OriginConn& c) { c.serve([](const Message& r) { return answer(200, r.body); }); });
   Sluice sluice(listener("timeouts: {body: 600ms}") + kPool, {{"a", origin.address()}});
   Wire client = Wire::to_port(sluice.port());
   client.send(request_text("/", "Content-Length: 12\r\n", "PUT"));
@@ -174,7 +173,7 @@ TEST_CASE("e2e/timeouts: idle connections close without a word") {
   used.expect_close();
   Wire unused = Wire::to_port(sluice.port());
   unused.expect_close();
-  CHECK(sluice.reaches("sluice_connections_closed_total", "reason=\"idle\"") >= 2);
+  CHECK(sluice.value("sluice_connections_closed_total", "reason=\"idle\"") >= 2);
   CHECK(sluice.log(1).size() == 1);
 }
 
@@ -187,7 +186,7 @@ TEST_CASE("e2e/timeouts: a client that does not read its answer is let go") {
   Sluice sluice(listener("timeouts: {body: 200ms}") + kPool, {{"a", origin.address()}});
   Wire client = Wire::to_port(sluice.port());
   client.send(request_text());
-  CHECK(sluice.log(1)[0].at("reason", "client_stalled"));
+  CHECK(sluice.log(1)[0].at("reason") == "client_stalled");
   CHECK(client.discard(100'000'000) < 100'000'000);
 }
 
@@ -228,9 +227,8 @@ TEST_CASE("e2e/timeouts: 504 when no answer begins, and that connection is not u
 }
 
 TEST_CASE("e2e/timeouts: the answer of a slow upload is not late before its request is whole") {
-  Origin origin([](OriginConn& c) {
-    c.serve([](const Message& r) { return answer(200, r.body); });
-  });
+  Origin origin(
+      [](OriginConn& c) { c.serve([](const Message& r) { return answer(200, r.body); }); });
   Sluice sluice(pool("timeouts: {first_byte: 300ms}"), {{"a", origin.address()}});
   Wire client = Wire::to_port(sluice.port());
   client.send(request_text("/", "Content-Length: 2\r\n", "PUT") + "a");
@@ -308,7 +306,8 @@ TEST_CASE("e2e/timeouts: unused connections to endpoints are closed after their 
   CHECK(sluice.reaches("sluice_upstream_connections_idle", "", 0));
 }
 
-TEST_CASE("e2e/limits: a full endpoint has its requests wait; queue full and queue timeout are 503") {
+TEST_CASE(
+    "e2e/limits: a full endpoint has its requests wait; queue full and queue timeout are 503") {
   SimpleOrigin origin;
   origin.set_delay(milliseconds(10'000));
   Sluice sluice(pool("max_in_flight: 1\n    queue: {size: 1, timeout: 300ms}"),

@@ -43,9 +43,9 @@ TEST_CASE("e2e/messages: twenty pipelined requests are answered in order (RFC 91
   Site site(echo_target);
   std::string all;
   for (int i = 0; i < 20; ++i) {
-    all += i % 3 == 2 ? request_text("/" + std::to_string(i), "Content-Length: 4\r\n", "POST") +
-                            "body"
-                      : request_text("/" + std::to_string(i));
+    all += i % 3 == 2
+               ? request_text("/" + std::to_string(i), "Content-Length: 4\r\n", "POST") + "body"
+               : request_text("/" + std::to_string(i));
   }
   SUBCASE("in one write") { site.client.send(all); }
   SUBCASE("byte by byte") { site.client.send_split(all); }
@@ -104,12 +104,14 @@ TEST_CASE("e2e/messages: an HTTP/1.0 client gets no chunks and a close (RFC 9112
 TEST_CASE("e2e/messages: chunks and trailers pass both ways (RFC 9112 7.1)") {
   Site site([](OriginConn& c) {
     c.expect_request();
-    c.send(ok("Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n"
-              "X-Sum: 7\r\nX-More: z\r\n\r\n"));
+    c.send(
+        ok("Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n"
+           "X-Sum: 7\r\nX-More: z\r\n\r\n"));
     c.wait_for_end();
   });
-  site.client.send("POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n"
-                   "\r\n5\r\nhello\r\n0\r\nX-Check: 1\r\nX-Two: 2\r\n\r\n");
+  site.client.send(
+      "POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n"
+      "\r\n5\r\nhello\r\n0\r\nX-Check: 1\r\nX-Two: 2\r\n\r\n");
   const Message response = site.client.read_response();
   CHECK(response.body == "abcdefg");
   REQUIRE(response.trailers.size() == 2);
@@ -322,8 +324,9 @@ TEST_CASE("e2e/messages: requests split at every byte") {
 }
 
 TEST_CASE("e2e/messages: answers split at every byte") {
-  const std::string text = ok("A: b\r\nTransfer-Encoding: chunked\r\n\r\n3;a=\"b\"\r\nabc\r\n"
-                              "2\r\nde\r\n0\r\nT: u\r\n\r\n");
+  const std::string text =
+      ok("A: b\r\nTransfer-Encoding: chunked\r\n\r\n3;a=\"b\"\r\nabc\r\n"
+         "2\r\nde\r\n0\r\nT: u\r\n\r\n");
   std::atomic<size_t> at{1};
   Site site([&](OriginConn& c) {
     for (;;) {
@@ -354,7 +357,7 @@ TEST_CASE("e2e/messages: curl agrees") {
   CHECK(got.exit_code == 0);
   CHECK(got.out.starts_with("HTTP/1.1 200"));
   CHECK(got.out.ends_with("/c hello"));
-  const Finished chunked = curl({"-H", "Transfer-Encoding: chunked", "--data-binary", "hello",
-                                 site.sluice.url("/d")});
+  const Finished chunked =
+      curl({"-H", "Transfer-Encoding: chunked", "--data-binary", "hello", site.sluice.url("/d")});
   CHECK(chunked.out == "/d hello");
 }

@@ -130,6 +130,7 @@ pools:
                 {{"a", origin.address()}});
   get(sluice.port());
   REQUIRE(eventually([&] { return sluice.endpoint("app", "a")["last_check"]["ok"] == true; }));
+  REQUIRE(eventually([&] { return sluice.endpoint("app", "a")["in_flight"] == 0; }));
   const Json status = sluice.status();
   CHECK(status.at("version").is_string());
   CHECK(status.at("uptime_s").is_number());
@@ -183,7 +184,8 @@ TEST_CASE("e2e/admin: metrics are Prometheus text with the names of the contract
   const Message metrics = sluice.admin("GET", "/metrics");
   CHECK(metrics.field("Content-Type").starts_with("text/plain; version=0.0.4"));
   std::istringstream lines(metrics.body);
-  const std::regex sample(R"re([a-z_:]+(\{([a-z_]+="[^"\n]*",?)*\})? -?[0-9.e+-]+|[a-z_]+.* (\+Inf|NaN)|.*le="\+Inf".* \d+)re");
+  const std::regex sample(
+      R"re([a-z_:]+(\{([a-z_]+="[^"\n]*",?)*\})? -?[0-9.e+-]+|[a-z_]+.* (\+Inf|NaN)|.*le="\+Inf".* \d+)re");
   for (std::string line; std::getline(lines, line);) {
     CAPTURE(line);
     CHECK((line.starts_with("# HELP ") || line.starts_with("# TYPE ") ||
@@ -204,8 +206,9 @@ TEST_CASE("e2e/admin: pages of other origins cannot change anything") {
   SimpleOrigin origin;
   Sluice sluice(kOnePool, {{"a", origin.address()}});
   Wire wire = Wire::to_unix(sluice.path("admin.sock"));
-  wire.send("POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n"
-            "Content-Length: 0\r\n\r\n");
+  wire.send(
+      "POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n"
+      "Content-Length: 0\r\n\r\n");
   CHECK(wire.read_response().status == 403);
 }
 
@@ -274,7 +277,8 @@ TEST_CASE("e2e/sockets: listeners and endpoints on unix sockets") {
   TempDir dir;
   Values inner = {{"a", origin.address()}, {"sock", dir.path("inner.sock")}};
   Sluice behind(std::string("listeners: [{name: web, bind: \"127.0.0.1:0\"}, "
-                            "{name: inner, bind: \"unix:@sock\"}]") + kOnePool,
+                            "{name: inner, bind: \"unix:@sock\"}]") +
+                    kOnePool,
                 inner);
   Sluice front(kOnePool, {{"a", "unix:" + dir.path("inner.sock")}});
   const Message response = get(front.port(), "/through-both");

@@ -133,14 +133,15 @@ TEST_CASE("e2e/orders: twenty clients buy the last hundred, and none too many") 
   for (int buyer = 0; buyer < 20; ++buyer) {
     buyers.emplace_back([&, buyer] {
       Wire client = Wire::to_port(port);
-      const std::string body = R"({"user_id":"u","items":[{"product_id":")" + product +
-                               R"(","quantity":1}]})";
+      const std::string body =
+          R"({"user_id":"u","items":[{"product_id":")" + product + R"(","quantity":1}]})";
       for (int i = 0; i < 10; ++i) {
         client.send(request_text("/api/orders",
                                  "Content-Type: application/json\r\nIdempotency-Key: k" +
-                                     std::to_string(buyer * 100 + i) + "\r\nContent-Length: " +
-                                     std::to_string(body.size()) + "\r\n",
-                                 "POST") + body);
+                                     std::to_string(buyer * 100 + i) +
+                                     "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n",
+                                 "POST") +
+                    body);
         const int status = client.read_response().status;
         ++(status == 201 ? sold : status == 409 ? refused : other);
       }

@@ -50,8 +50,8 @@ TEST_CASE("e2e/reload: five times a second under load without one failed request
   CHECK(load.errors() == 0);
   CHECK(load.requests > 2000);
   CHECK(turn >= duration.count() * (kSanitized ? 2 : 4));
-  CHECK(sluice.reaches("sluice_config_reloads_total", "ok") >= turn * 0.8);
-  CHECK(sluice.value("sluice_config_reloads_total", "failed", 0));
+  CHECK(sluice.value("sluice_config_reloads_total", "ok") >= turn * 0.8);
+  CHECK(sluice.reaches("sluice_config_reloads_total", "failed", 0));
   CHECK(eventually([&] { return turn_of(sluice) == std::to_string(turn); }));
   CHECK(sluice.fds() <= fds_before + 8);
   if (!kSanitized) CHECK(sluice.rss_kib() < rss_before + 8 * 1024);

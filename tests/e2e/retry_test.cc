@@ -103,7 +103,8 @@ TEST_CASE("e2e/retry: what is not listed is not retried, and attempts: 1 means n
     CHECK(ask(sluice, "GET").status == 503);
   }
   SUBCASE("on: [connect]") {
-    Sluice sluice(kTwo, {{"a", a.address()}, {"b", b.address()}, {"more", "retry: {on: [connect]}"}});
+    Sluice sluice(kTwo,
+                  {{"a", a.address()}, {"b", b.address()}, {"more", "retry: {on: [connect]}"}});
     CHECK(ask(sluice, "GET").status == 503);
   }
   CHECK(a.requests().size() + b.requests().size() == 1);

@@ -157,7 +157,8 @@ TEST_CASE("e2e/start: an address in use is an error that names it, exit code 1")
   TempDir dir;
   write_file(dir.path("s.yaml"), "listeners: [{bind: \"" + address +
                                      "\"}]\npools: {a: {endpoints: [{address: \"127.0.0.1:1\"}]}}\n"
-                                     "admin: {bind: \"unix:" + dir.path("admin.sock") + "\"}\n");
+                                     "admin: {bind: \"unix:" +
+                                     dir.path("admin.sock") + "\"}\n");
   const Finished finished = run({program("SLUICE"), "serve", "-c", dir.path("s.yaml")});
   CHECK(finished.exit_code == 1);
   CHECK(finished.err.find(address) != std::string::npos);

@@ -20,9 +20,8 @@ std::string head(const std::string& lines) { return "POST / HTTP/1.1\r\nHost: a\
 
 // Each case on a connection of its own: the status, then the close; nothing reaches the origin.
 void refuse_all(const std::vector<Case>& cases) {
-  Origin origin([](OriginConn& c) {
-    c.serve([](const Message&) { return answer(200, "passed"); });
-  });
+  Origin origin(
+      [](OriginConn& c) { c.serve([](const Message&) { return answer(200, "passed"); }); });
   Sluice sluice(kOnePool, {{"a", origin.address()}});
   const uint16_t port = sluice.port();
   for (const Case& each : cases) {
@@ -196,9 +195,8 @@ TEST_CASE("e2e/strict: a bad chunk after good ones is 400, and the endpoint sees
 }
 
 TEST_CASE("e2e/strict: nothing behind a refused request is taken for a request") {
-  Origin origin([](OriginConn& c) {
-    c.serve([](const Message&) { return answer(200, "passed"); });
-  });
+  Origin origin(
+      [](OriginConn& c) { c.serve([](const Message&) { return answer(200, "passed"); }); });
   Sluice sluice(kOnePool, {{"a", origin.address()}});
   Wire client = Wire::to_port(sluice.port());
   client.send(head("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n") +
@@ -225,17 +223,16 @@ TEST_CASE("e2e/strict: CONNECT and TRACE are 405 with Allow (RFC 9110 9.3.6, 9.3
 }
 
 TEST_CASE("e2e/strict: what is unusual but right is passed on") {
-  Origin origin([](OriginConn& c) {
-    c.serve([](const Message&) { return answer(200, "passed"); });
-  });
+  Origin origin(
+      [](OriginConn& c) { c.serve([](const Message&) { return answer(200, "passed"); }); });
   Sluice sluice(kOnePool, {{"a", origin.address()}});
   const std::vector<std::string> right = {
-      "BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n",                 // an unknown method
-      "GET / HTTP/1.1\r\nhOST: [::1]:80\r\n\r\n",              //
-      "GET /a?b=/../c HTTP/1.1\r\nHost: a\r\n\r\n",            // dots in a query
+      "BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n",                  // an unknown method
+      "GET / HTTP/1.1\r\nhOST: [::1]:80\r\n\r\n",               //
+      "GET /a?b=/../c HTTP/1.1\r\nHost: a\r\n\r\n",             // dots in a query
       "GET / HTTP/1.1\r\nHost: a\r\nA: \t b \t\r\nB:\r\n\r\n",  // white space around values
-      "GET / HTTP/1.1\r\nHost: a\r\nA: \xC3\xA4\r\n\r\n",      // obs-text
-      "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",             // empty lines before (RFC 9112 2.2)
+      "GET / HTTP/1.1\r\nHost: a\r\nA: \xC3\xA4\r\n\r\n",       // obs-text
+      "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",              // empty lines before (RFC 9112 2.2)
       head("Transfer-Encoding: Chunked\r\n\r\n0003;x=\"y z\";q\r\nabc\r\n00\r\n\r\n"),
   };
   for (const std::string& text : right) {

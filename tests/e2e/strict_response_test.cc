@@ -146,9 +146,7 @@ TEST_CASE("e2e/strict: a short answer never looks complete (RFC 9112 8)") {
     CHECK_FALSE((response.status == 200 && response.complete));
     CHECK(sluice.reaches("sluice_errors_total", "bad_response", 1));
   }
-  SUBCASE("until close, reset") {
-    CHECK_FALSE(relay(ok("\r\nhello"), true).complete);
-  }
+  SUBCASE("until close, reset") { CHECK_FALSE(relay(ok("\r\nhello"), true).complete); }
   SUBCASE("with a length, reset") {
     CHECK_FALSE(relay(ok("Content-Length: 10\r\n\r\nhello"), true).complete);
   }

@@ -89,9 +89,8 @@ void Origin::accept_loop() {
     setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     std::lock_guard lock(mutex_);
     open_fds_.push_back(fd.get());
-    threads_.emplace_back([this, index = connections_++, taken = fd.release()] {
-      serve_one(Fd(taken), index);
-    });
+    threads_.emplace_back(
+        [this, index = connections_++, taken = fd.release()] { serve_one(Fd(taken), index); });
   }
 }
 

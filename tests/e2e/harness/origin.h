@@ -54,9 +54,9 @@ class Origin {
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   size_t connections() const { return connections_; }
   std::vector<Message> requests();
-  Message request(size_t index);          // waits for it
+  Message request(size_t index);         // waits for it
   void wait_for_requests(size_t count);  // fails when they do not come
-  std::string failures();                 // "" when all scripts went as written
+  std::string failures();                // "" when all scripts went as written
   void ignore_failures() { ignore_failures_ = true; }
   void stop();  // closes the listening socket; connections go on
 

@@ -144,10 +144,9 @@ void SimpleOrigin::answer_due() {
 void SimpleOrigin::answer(Connection& connection, bool is_probe, bool to_head) {
   const bool close = close_each_;
   std::string text = "HTTP/1.1 " + std::to_string(is_probe ? health_ : status_) +
-                     " Text\r\nX-Origin: " + name_ + "\r\nX-Count: " +
-                     std::to_string(requests_) + "\r\nContent-Length: " +
-                     std::to_string(body_.size()) + (close ? "\r\nConnection: close" : "") +
-                     "\r\n\r\n" + (to_head ? "" : body_);
+                     " Text\r\nX-Origin: " + name_ + "\r\nX-Count: " + std::to_string(requests_) +
+                     "\r\nContent-Length: " + std::to_string(body_.size()) +
+                     (close ? "\r\nConnection: close" : "") + "\r\n\r\n" + (to_head ? "" : body_);
   const ssize_t sent = send(connection.fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
   if (close || sent != static_cast<ssize_t>(text.size())) drop(connection.fd.get(), false);
 }

@@ -90,8 +90,7 @@ void Sluice::wait_until_ready() {
 
 // Admin -------------------------------------------------------------------------------------------
 
-Message Sluice::admin(const std::string& method, const std::string& path,
-                      const std::string& body) {
+Message Sluice::admin(const std::string& method, const std::string& path, const std::string& body) {
   Wire wire = Wire::to_unix(dir_.path("admin.sock"));
   wire.send(method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" +
             "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
@@ -153,8 +152,7 @@ bool Sluice::reaches(const std::string& family, const std::string& labels, doubl
   return did;
 }
 
-void Sluice::wait_for_value(const std::string& family, const std::string& labels,
-                            double at_least) {
+void Sluice::wait_for_value(const std::string& family, const std::string& labels, double at_least) {
   if (!eventually([&] { return value(family, labels) >= at_least; })) {
     throw Failure(family + "{" + labels + "} is " + std::to_string(value(family, labels)) +
                   ", not " + std::to_string(at_least));

@@ -56,7 +56,7 @@ class Sluice {
 
   // Configuration
   void rewrite(const std::string& yaml, const Values& values = {});
-  Message reload();                                       // by the API
+  Message reload();                                        // by the API
   Finished command(const std::vector<std::string>& verb);  // "sluice VERB... --admin ..."
 
   // The process

@@ -136,8 +136,7 @@ bool Wire::try_send(std::string_view bytes) {
   while (!bytes.empty()) {
     pollfd ready{fd_.get(), POLLOUT, 0};
     if (poll(&ready, 1, deadline.left_ms()) == 0) throw Failure("nobody reads what is sent");
-    const ssize_t sent =
-        ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && (errno == EAGAIN || errno == EINTR)) continue;
     if (sent < 0) return false;
     bytes.remove_prefix(static_cast<size_t>(sent));
@@ -242,8 +241,8 @@ Message Wire::read_response(std::string_view method) {
     throw Failure("a bad status line: " + printable(response.start));
   }
   response.status = static_cast<int>(parse_number(response.start.substr(9, 3), 10));
-  const bool no_body = method == "HEAD" || response.status < 200 || response.status == 204 ||
-                       response.status == 304;
+  const bool no_body =
+      method == "HEAD" || response.status < 200 || response.status == 204 || response.status == 304;
   if (no_body) {
     response.complete = true;
   } else {

@@ -44,8 +44,8 @@ class Wire {
   static Wire to_unix(const std::string& path);
 
   void send(std::string_view bytes);
-  bool try_send(std::string_view bytes);        // false when the other side went away
-  void send_split(std::string_view bytes);      // one segment a byte
+  bool try_send(std::string_view bytes);    // false when the other side went away
+  void send_split(std::string_view bytes);  // one segment a byte
   std::string read_exactly(size_t size);
   std::string read_until(std::string_view end);  // and with it
   Message read_head();                           // start line and fields
