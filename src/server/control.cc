@@ -88,6 +88,10 @@ std::string Control::start(config::Config config) {
   if (!admin_problem.empty()) {
     log_warn("admin", "no admin API: {}; set admin.bind to have one", admin_problem);
   }
+  for (const auto& [name, fds] : passed_) {
+    log_warn("server", "systemd passed the socket {}, which no listener uses: bind systemd:{}",
+             name, name);
+  }
   needs.doors = std::move(prepared.doors);
   signals_ = std::make_unique<loop::Signals>(
       loop_, std::initializer_list<int>{SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2},
@@ -145,9 +149,12 @@ void Control::on_phase(Phase phase) {
   phase_ = phase;
   systemd_.stopping(status_text());
   if (phase == Phase::draining) {
-    engine_.fleet().drain([this] { drain_.finished(); });
-    // The workers drain duplicates of these; whoever connects after that is refused by the kernel.
-    for (const Door& door : engine_.doors()) door.sockets->close();
+    // Workers accept what is queued on their duplicates; then nobody listens there any more.
+    engine_.fleet().drain(
+        [this] {
+          for (const Door& door : engine_.doors()) door.sockets->close();
+        },
+        [this] { drain_.finished(); });
   }
   if (phase == Phase::stopping) loop_.stop();
 }

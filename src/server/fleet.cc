@@ -29,9 +29,10 @@ void Fleet::set_access_logs(const AccessOutputs& outputs, std::function<void()> 
   }
 }
 
-void Fleet::drain(std::function<void()> done) {
+void Fleet::drain(std::function<void()> deaf, std::function<void()> done) {
+  const auto one_deaf = when_all(std::move(deaf));
   const auto one_done = when_all(std::move(done));
-  for (const auto& worker : workers_) worker->drain(one_done);
+  for (const auto& worker : workers_) worker->drain(one_deaf, one_done);
 }
 
 // All at once, then all are waited for: what one hands to another still finds it there.
