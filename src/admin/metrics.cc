@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -14,6 +15,11 @@ using stats::MetricType;
 using stats::PrometheusWriter;
 
 uint64_t count_open_fds() {
+  // Newer kernels tell the number as the folder's size; counting takes long with a million of them.
+  struct stat info;
+  if (stat("/proc/self/fd", &info) == 0 && info.st_size > 0) {
+    return static_cast<uint64_t>(info.st_size);
+  }
   DIR* dir = opendir("/proc/self/fd");
   if (dir == nullptr) return 0;
   uint64_t count = 0;

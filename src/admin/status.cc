@@ -58,7 +58,7 @@ Json to_json(const EndpointFacts& endpoint) {
                  {"ok", endpoint.check.ok},
                  {"text", endpoint.check.text}};
   } else {
-    check = Json{{"at", nullptr}, {"ok", nullptr}, {"text", "not checked yet"}};
+    check = Json{{"at", nullptr}, {"ok", nullptr}, {"text", "not checked"}};
   }
   return {{"name", endpoint.name},
           {"address", endpoint.address},
