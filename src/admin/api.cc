@@ -120,7 +120,7 @@ void Api::post(const std::shared_ptr<proxy::HandlerCall>& call) {
   call->reply(change_endpoint(port_.registry(), request));
 }
 
-void Api::reload(std::shared_ptr<proxy::HandlerCall> call) {
+void Api::reload(const std::shared_ptr<proxy::HandlerCall>& call) {
   log_info("admin", "{}: reload", call->request().client_ip);
   port_.reload([call](const ReloadOutcome& outcome) {
     Json answer = {{"ok", outcome.ok}, {"generation", outcome.generation}, {"text", outcome.text}};

@@ -229,8 +229,8 @@ std::string_view header(std::string_view head, std::string_view name) {
 }  // namespace
 
 ClientReply parse_reply(std::string_view bytes) {
-  const ClientReply broken{0, {}, "what answers there does not speak HTTP"};
-  const ClientReply cut{0, {}, "the answer was cut short"};
+  ClientReply broken{0, {}, "what answers there does not speak HTTP"};
+  ClientReply cut{0, {}, "the answer was cut short"};
   const size_t head_end = bytes.find("\r\n\r\n");
   if (!bytes.starts_with("HTTP/1.") || bytes.size() < 12) return broken;
   if (head_end == std::string_view::npos) return cut;

@@ -33,7 +33,7 @@ class Api final : public proxy::Handler {
  private:
   proxy::HandlerReply get(const proxy::HandlerRequest& request);
   void post(const std::shared_ptr<proxy::HandlerCall>& call);
-  void reload(std::shared_ptr<proxy::HandlerCall> call);
+  void reload(const std::shared_ptr<proxy::HandlerCall>& call);
 
   Port& port_;
   const stats::Collect& stats_;
