@@ -173,7 +173,7 @@ TEST_CASE("e2e/timeouts: idle connections close without a word") {
   used.expect_close();
   Wire unused = Wire::to_port(sluice.port());
   unused.expect_close();
-  CHECK(sluice.value("sluice_connections_closed_total", "reason=\"idle\"") >= 2);
+  sluice.wait_for_value("sluice_connections_closed_total", "reason=\"idle\"", 2);
   CHECK(sluice.log(1).size() == 1);
 }
 

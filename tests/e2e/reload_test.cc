@@ -116,7 +116,7 @@ TEST_CASE("e2e/reload: a file with errors changes nothing, and the errors are to
 
   sluice.signal(SIGHUP);
   sluice.wait_for_value("sluice_config_reloads_total", "failed", 3);
-  CHECK(sluice.err().find("wieght") != std::string::npos);
+  CHECK(eventually([&] { return sluice.err().find("wieght") != std::string::npos; }));
   CHECK(turn_of(sluice) == "1");
   CHECK(sluice.status().at("generation") == generation);
   CHECK(sluice.status().at("last_reload").at("ok") == false);
