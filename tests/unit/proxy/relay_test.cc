@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
 
 #include "sluice/loop/stream.h"
 
@@ -27,7 +28,7 @@ class FakeClient final : public ClientStream {
   void resume_body() noexcept override { paused = false; }
   void send_interim(const http::ResponseHead&) override {}
   void send_head(const http::ResponseHead&, const http::ResponseForwarding&) override {}
-  void send_body(Chain&& bytes) override { sent += bytes.to_string(); }
+  void send_body(Chain&& bytes) override { sent += std::exchange(bytes, Chain()).to_string(); }
   void send_end(const http::FieldList*) override { ended = true; }
   void flush() noexcept override {}
   size_t pending() const noexcept override { return pending_bytes; }
@@ -45,7 +46,7 @@ class FakeUpstream final : public upstream::UpstreamStream {
 
   void begin(upstream::UpstreamListener*, Arena*) noexcept override {}
   void send_head(const http::RequestHead&, const http::RequestForwarding&) override {}
-  void send_body(Chain&& bytes) override { sent += bytes.to_string(); }
+  void send_body(Chain&& bytes) override { sent += std::exchange(bytes, Chain()).to_string(); }
   void send_end(const http::FieldList* trailers) override {
     ended = true;
     had_trailers = trailers != nullptr;
