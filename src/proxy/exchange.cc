@@ -1,7 +1,6 @@
 #include "sluice/proxy/exchange.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 
 #include "sluice/base/hash.h"
@@ -218,12 +217,15 @@ void Exchange::choose_ids() noexcept {
   site_.kit().write_id(id);
   if (request_id_.empty()) request_id_ = {id, 32};
   if (has_trace) return;
+  // W3C Trace Context: version, trace id, parent id, and the flag "not recorded".
+  constexpr std::string_view kVersion = "00-";
+  constexpr std::string_view kFlags = "-00";
   char* parent = arena_.allocate_array<char>(55);
-  std::memcpy(parent, "00-", 3);
-  std::memcpy(parent + 3, id, 32);
-  parent[35] = '-';
-  std::memcpy(parent + 36, id + 16, 16);
-  std::memcpy(parent + 52, "-00", 3);
+  char* at = std::copy(kVersion.begin(), kVersion.end(), parent);
+  at = std::copy_n(id, 32, at);
+  *at++ = '-';
+  at = std::copy_n(id + 16, 16, at);
+  std::copy(kFlags.begin(), kFlags.end(), at);
   traceparent_ = {parent, 55};
 }
 
