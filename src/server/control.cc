@@ -56,6 +56,7 @@ Control::Control(std::string file, uint32_t workers)
                  .engine = engine_,
                  .passed = passed_,
                  .move_admin = [this](const auto& bind) { return door_.open(bind, passed_); },
+                 .is_leaving = [this] { return drain_.is_under_way(); },
                  .begins = [this] { systemd_.reloading(); },
                  .ended = [this](const auto& outcome) { on_reloaded(outcome); }}),
       drain_(
@@ -148,13 +149,13 @@ void Control::on_signal(int number) {
 void Control::on_phase(Phase phase) {
   phase_ = phase;
   systemd_.stopping(status_text());
+  // First no installation is under way that still needs our descriptors; then the workers hold the
+  // only ones, so that a socket is gone at the moment in which its queue was found empty.
   if (phase == Phase::draining) {
-    // Workers accept what is queued on their duplicates; then nobody listens there any more.
-    engine_.fleet().drain(
-        [this] {
-          for (const Door& door : engine_.doors()) door.sockets->close();
-        },
-        [this] { drain_.finished(); });
+    engine_.fleet().meet([this] {
+      for (const Door& door : engine_.doors()) door.sockets->close();
+      engine_.fleet().drain([this] { drain_.finished(); });
+    });
   }
   if (phase == Phase::stopping) loop_.stop();
 }

@@ -29,10 +29,14 @@ void Fleet::set_access_logs(const AccessOutputs& outputs, std::function<void()> 
   }
 }
 
-void Fleet::drain(std::function<void()> deaf, std::function<void()> done) {
-  const auto one_deaf = when_all(std::move(deaf));
+void Fleet::meet(std::function<void()> done) {
   const auto one_done = when_all(std::move(done));
-  for (const auto& worker : workers_) worker->drain(one_deaf, one_done);
+  for (const auto& worker : workers_) worker->meet(one_done);
+}
+
+void Fleet::drain(std::function<void()> done) {
+  const auto one_done = when_all(std::move(done));
+  for (const auto& worker : workers_) worker->drain(one_done);
 }
 
 // All at once, then all are waited for: what one hands to another still finds it there.
@@ -54,12 +58,14 @@ const Worker* Fleet::silent_since(TimePoint asked) const noexcept {
 
 std::vector<uint32_t> Fleet::connections() const {
   std::vector<uint32_t> counts;
+  counts.reserve(workers_.size());
   for (const auto& worker : workers_) counts.push_back(worker->connections());
   return counts;
 }
 
 std::vector<Duration> Fleet::lags() const {
   std::vector<Duration> lags;
+  lags.reserve(workers_.size());
   for (const auto& worker : workers_) lags.push_back(worker->lag());
   return lags;
 }

@@ -50,6 +50,10 @@ void Reloader::on_loaded(const std::shared_ptr<Loading>& loading) {
   log_lines(LogLevel::warn, text);
   Needs& needs = loading->needs;
   if (!needs.access.problem.empty()) return fail(needs.access.problem);
+  if (deps_.is_leaving()) {
+    deps_.engine.logs()->retire(needs.access.outputs);
+    return fail("sluice is stopping");
+  }
   PreparedDoors prepared = deps_.engine.prepare_doors(result.config->listeners, deps_.passed);
   if (!prepared.problems.empty()) {
     // What was opened for nothing is known to the log's writer.

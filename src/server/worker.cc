@@ -138,11 +138,12 @@ void Worker::set_access_log(proxy::AccessLog* log, std::function<void()> switche
   });
 }
 
-void Worker::drain(std::function<void()> deaf, std::function<void()> on_drained) {
-  loop_.post([this, deaf = std::move(deaf), on_drained = std::move(on_drained)]() mutable {
+void Worker::meet(std::function<void()> met) { loop_.post(std::move(met)); }
+
+void Worker::drain(std::function<void()> on_drained) {
+  loop_.post([this, on_drained = std::move(on_drained)]() mutable {
     inside_->on_drained = std::move(on_drained);
     inside_->drain_all();
-    deaf();
   });
 }
 

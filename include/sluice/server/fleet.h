@@ -31,8 +31,10 @@ class Fleet {
   void install(const InstallationPtr& installation, std::function<void()> done);
   // Outputs of the workers in their order; none: off.
   void set_access_logs(const AccessOutputs& outputs, std::function<void()> done);
-  // `deaf` when no worker accepts any more, `done` when none has a connection left.
-  void drain(std::function<void()> deaf, std::function<void()> done);
+  // `done` when every worker has worked off the messages before this one.
+  void meet(std::function<void()> done);
+  // `done` when no worker has a connection left.
+  void drain(std::function<void()> done);
   // Closes what is left and waits for the threads. Idempotent.
   void stop();
 

@@ -27,6 +27,7 @@ class Reloader {
     PassedSockets& passed;
     // Applies a changed admin.bind; returns "" or the problem.
     std::function<std::string(const std::optional<config::BindAddress>&)> move_admin;
+    std::function<bool()> is_leaving;                        // then nothing is opened any more
     std::function<void()> begins;                            // for systemd
     std::function<void(const admin::ReloadOutcome&)> ended;  // also for systemd
   };

@@ -65,8 +65,8 @@ class Worker {
   void install(InstallationPtr installation, std::function<void()> installed);
   // nullptr: off. After `switched` was called the log before it is in no use here any more.
   void set_access_log(proxy::AccessLog* log, std::function<void()> switched);
-  // `deaf`: its listeners are closed. `on_drained`: and the last connection has ended.
-  void drain(std::function<void()> deaf, std::function<void()> on_drained);
+  void meet(std::function<void()> met);
+  void drain(std::function<void()> on_drained);
   // Both are idempotent, and nothing before start().
   void stop();
   void join();
