@@ -99,7 +99,7 @@ TEST_CASE("e2e/strict: malformed chunks are refused (RFC 9112 7.1)") {
       {"data ends with LF", chunked + "3\r\nabc\n0\r\n\r\n"},
       {"extension with bare LF", chunked + "3;a=b\nc\r\nabc\r\n0\r\n\r\n"},
       {"extension with bare CR", chunked + "3;a=b\rc\r\nabc\r\n0\r\n\r\n"},
-      {"extension with NUL", chunked + std::string("3;a=\0\r\nabc\r\n0\r\n\r\n", 20)},
+      {"extension with NUL", chunked + std::string("3;a=\0\r\nabc\r\n0\r\n\r\n", 17)},
       {"last chunk ends with LF", chunked + "3\r\nabc\r\n0\n\n"},
       {"trailer folded", chunked + "0\r\nA: b\r\n c\r\n\r\n"},
       {"trailer with space before colon", chunked + "0\r\nA : b\r\n\r\n"},
