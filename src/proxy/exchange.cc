@@ -52,7 +52,6 @@ void Exchange::begin(const http::RequestHead& head) noexcept {
   head_ = head;
   has_head_ = true;
   begin_ = monotonic_now();
-  wall_begin_ = wall_now();
   choose_ids();
   go(Step::kRoute);
   run();
@@ -62,7 +61,6 @@ void Exchange::refuse(Error error, const http::RequestHead* head) noexcept {
   if (head != nullptr) head_ = *head;
   has_head_ = head != nullptr;
   begin_ = monotonic_now();
-  wall_begin_ = wall_now();
   choose_ids();
   fail(error);
   run();
@@ -399,7 +397,10 @@ void Exchange::forward_request_body() noexcept {
   bytes_in_ += relayed.bytes;
   if (!relayed.ended) return;
   sending_ = Sending::done;
-  request_sent_ = monotonic_now();
+  // A first try without a body over an idle connection was sent when the request began.
+  bool is_at_once =
+      bytes_in_ == 0 && attempts_ == 1 && try_begin_ == TimePoint{} && wait_begin_ == TimePoint{};
+  request_sent_ = is_at_once ? begin_ : monotonic_now();
 }
 
 // Await -------------------------------------------------------------------------------------------

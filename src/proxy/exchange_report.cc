@@ -29,7 +29,7 @@ void Exchange::account(const ClientInfo& client) noexcept {
   kit.requests.record(key, total);
   if (kit.access_log == nullptr) return;
   AccessRecord record;
-  record.ts = wall_begin_;
+  record.ts = wall_now() - std::chrono::duration_cast<WallTime::duration>(total);
   record.id = request_id_;
   record.client = client.ip;
   record.method = head_.method_text;

@@ -156,7 +156,6 @@ class Exchange final : public ClientListener,
   Error error_;                  // what ended it badly
   int status_ = 0;
   uint64_t bytes_in_ = 0, bytes_out_ = 0;
-  WallTime wall_begin_{};
   TimePoint begin_{}, try_begin_{}, wait_begin_{}, request_sent_{};
   Duration queue_time_{0}, connect_time_{0}, first_byte_time_{0};
 };
