@@ -398,8 +398,8 @@ void Exchange::forward_request_body() noexcept {
   if (!relayed.ended) return;
   sending_ = Sending::done;
   // A first try without a body over an idle connection was sent when the request began.
-  bool is_at_once =
-      bytes_in_ == 0 && attempts_ == 1 && try_begin_ == TimePoint{} && wait_begin_ == TimePoint{};
+  bool is_at_once = !head_.framing.has_body() && attempts_ == 1 && try_begin_ == TimePoint{} &&
+                    wait_begin_ == TimePoint{};
   request_sent_ = is_at_once ? begin_ : monotonic_now();
 }
 
