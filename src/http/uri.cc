@@ -82,7 +82,7 @@ namespace {
 
 bool may_change(std::string_view path) noexcept {
   for (size_t i = 0; i < path.size(); ++i) {
-    if (path[i] == '%') return true;
+    if (path[i] == '%' || path[i] == '\\') return true;
     if (path[i] == '.' && i > 0 && path[i - 1] == '/') return true;
   }
   return false;
@@ -113,8 +113,27 @@ size_t decode_unreserved(std::string_view path, char* out) noexcept {
   return size;
 }
 
-// RFC 3986 section 5.2.4, in place, for a path that begins with "/"; npos when it climbs above it.
-size_t remove_dot_segments(char* path, size_t size) noexcept {
+// Whether an endpoint that decodes "%2F" or "%5C", or cuts parameters off a segment, would find "."
+// or ".." in this one.
+bool hides_dots(std::string_view segment) noexcept {
+  for (size_t begin = 0; begin <= segment.size();) {
+    size_t end = begin;
+    while (end < segment.size() && segment.substr(end, 3) != "%2F" &&
+           segment.substr(end, 3) != "%5C" && segment[end] != '\\') {
+      ++end;
+    }
+    std::string_view piece = segment.substr(begin, end - begin);
+    piece = piece.substr(0, piece.find(';'));
+    if (piece == "." || piece == "..") return true;
+    begin = end + (end < segment.size() && segment[end] == '%' ? 3 : 1);
+  }
+  return false;
+}
+
+// RFC 3986 section 5.2.4, in place, for a path that begins with "/"; how many bytes are left.
+// Refused is what endpoints read in different ways, since routes may stand between the readings:
+// ".." after an empty segment (some merge slashes first), and hidden dots.
+Result<size_t> remove_dot_segments(char* path, size_t size) noexcept {
   size_t out = 0;
   for (size_t at = 0; at < size;) {
     size_t next = at + 1;  // path[at] is "/"
@@ -124,10 +143,13 @@ size_t remove_dot_segments(char* path, size_t size) noexcept {
     if (segment == ".") {
       if (is_last) path[out++] = '/';
     } else if (segment == "..") {
-      if (out == 0) return std::string_view::npos;
+      if (out == 0) return Error(Errc::kBadTarget, "a path above the root");
+      if (path[out - 1] == '/') return Error(Errc::kBadTarget, "'..' after an empty segment");
       while (path[--out] != '/') {
       }
       if (is_last) path[out++] = '/';
+    } else if (hides_dots(segment)) {
+      return Error(Errc::kBadTarget, "a hidden dot segment");
     } else {
       std::memmove(path + out, path + at, next - at);
       out += next - at;
@@ -145,8 +167,7 @@ Result<std::string_view> normalise_path(std::string_view path, Arena& arena) {
   size_t size = decode_unreserved(path, out);
   if (size == std::string_view::npos)
     return Error(Errc::kBadTarget, "a malformed percent-encoding");
-  size = remove_dot_segments(out, size);
-  if (size == std::string_view::npos) return Error(Errc::kBadTarget, "a path above the root");
+  SL_TRY(size, remove_dot_segments(out, size));
   const std::string_view normalised(out, size);
   return normalised == path ? path : normalised;
 }
@@ -165,8 +186,12 @@ std::string_view strip_prefix(std::string_view path_and_query, std::string_view 
   const std::string_view query =
       question == std::string_view::npos ? std::string_view() : path_and_query.substr(question);
   const size_t cut = prefix.back() == '/' ? prefix.size() - 1 : prefix.size();
-  const std::string_view rest = normalised_path.substr(cut);
-  if (normalised_path == path && !rest.empty()) return path_and_query.substr(cut);
+  std::string_view rest = normalised_path.substr(cut);
+  // "//host/" at the front would be read as an authority (RFC 3986 section 4.2).
+  while (rest.starts_with("//")) rest.remove_prefix(1);
+  if (normalised_path == path && !rest.empty()) {
+    return path_and_query.substr(path.size() - rest.size());
+  }
   if (rest.empty() && query.empty()) return "/";
 
   const size_t slash = rest.empty() ? 1 : 0;

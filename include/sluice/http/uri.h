@@ -28,14 +28,16 @@ std::optional<AbsoluteForm> parse_absolute_form(std::string_view target) noexcep
 
 // The path (no query) that routes are matched on: percent-encoded unreserved characters decoded,
 // dot segments removed (RFC 3986 sections 6.2.2 and 5.2.4). Returns `path` itself when nothing
-// changes. kBadTarget: bad percent encoding, or dot segments that climb above "/".
+// changes. kBadTarget: bad percent encoding, dot segments that climb above "/", and what endpoints
+// are known to read differently: ".." after an empty segment, dots hidden by "%2F", "%5C" or ";".
+// Empty segments stay: "//a" is not "/a".
 Result<std::string_view> normalise_path(std::string_view path, Arena& arena);
 
 // True when `path` is `prefix`, or lies below it by whole segments: /a has /a and /a/b, not /ab;
 // a prefix that ends with "/" has only what lies below it.
 bool path_has_prefix(std::string_view path, std::string_view prefix) noexcept;
 
-// `path_and_query` (as received) without `prefix`; always begins with "/". When normalisation
+// `path_and_query` (as received) without `prefix`; always begins with one "/". When normalisation
 // changed the path, the normalised path is the base of the result. Allocates in the arena only
 // then.
 std::string_view strip_prefix(std::string_view path_and_query, std::string_view normalised_path,
