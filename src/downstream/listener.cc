@@ -6,6 +6,11 @@
 #include "sluice/downstream/handshake.h"
 
 namespace sluice::downstream {
+namespace {
+
+constexpr Duration kPause = std::chrono::milliseconds(20);
+
+}  // namespace
 
 bool ListenerShared::try_enter(const SocketAddress& peer, const config::Limits& limits) noexcept {
   uint32_t before = connections_.fetch_add(1, std::memory_order_relaxed);
@@ -17,11 +22,13 @@ bool ListenerShared::try_enter(const SocketAddress& peer, const config::Limits& 
     if (!is_full) ++count;
   }
   if (is_full) connections_.fetch_sub(1, std::memory_order_relaxed);
+  if (!is_full && ceiling_ != nullptr) ceiling_->enter();
   return !is_full;
 }
 
 void ListenerShared::leave(const SocketAddress& peer, bool counted_by_address) noexcept {
   connections_.fetch_sub(1, std::memory_order_relaxed);
+  if (ceiling_ != nullptr) ceiling_->leave();
   if (!counted_by_address) return;
   std::lock_guard lock(mutex_);
   auto found = by_address_.find(peer.ip());
@@ -35,7 +42,8 @@ Listener::Listener(proxy::WorkerKit& kit, proxy::Site& site, config::Listener co
       site_(&site),
       config_(std::move(configured)),
       shared_(std::move(shared)),
-      acceptor_(std::make_unique<loop::Acceptor>(kit.loop, fd, this)) {}
+      acceptor_(std::make_unique<loop::Acceptor>(kit.loop, fd, this)),
+      pause_(loop::Timer::make<&Listener::on_pause_over>(kit.loop, this)) {}
 
 Listener::~Listener() { SL_CHECK(open_ == 0); }
 
@@ -45,8 +53,25 @@ void Listener::configure(config::Listener configured) { config_ = std::move(conf
 // --------------------------------------------------------------------------------------
 
 void Listener::on_accept(int fd, const SocketAddress& peer) noexcept {
-  if (hand_over_ && hand_over_(fd, peer)) return;
-  adopt(fd, peer);
+  if (!hand_over_ || !hand_over_(fd, peer)) adopt(fd, peer);
+  if (shared_->is_full()) pause_accepting();
+}
+
+// Near the limit of open files: what is connected goes on, the rest waits in the kernel's queue.
+void Listener::pause_accepting() noexcept {
+  kit_.counters.add(stats::Counter::accept_pauses);
+  static LogLimiter limiter;
+  log_limited(limiter, LogLevel::warn, "listener",
+              "{}: accepting pauses at {} connections, all that the limit of open files allows; "
+              "raise LimitNOFILE (ulimit -n)",
+              shared_->name(), shared_->ceiling());
+  acceptor_->pause();
+  pause_.set_after(kPause);
+}
+
+void Listener::on_pause_over() noexcept {
+  if (shared_->is_full()) return pause_.set_after(kPause);
+  acceptor_->resume();
 }
 
 void Listener::adopt(int fd, const SocketAddress& peer) noexcept {
@@ -101,6 +126,7 @@ void Listener::forget(Connection& connection, const SocketAddress& peer, bool co
 
 void Listener::drain() {
   if (draining_) return;
+  pause_.cancel();
   acceptor_->drain_and_close();
   draining_ = true;
   for (Connection *each = connections_.front(), *next = nullptr; each != nullptr; each = next) {

@@ -1,11 +1,21 @@
 #include "sluice/server/engine.h"
 
+#include <sys/resource.h>
+
 #include <utility>
 
 #include "sluice/base/log.h"
 #include "sluice/server/listener_plan.h"
 
 namespace sluice::server {
+namespace {
+
+uint64_t open_files_limit() {
+  rlimit limit{};
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
+}  // namespace
 
 Engine::Engine(loop::Loop& loop, uint32_t workers)
     : loop_(loop),
@@ -13,6 +23,8 @@ Engine::Engine(loop::Loop& loop, uint32_t workers)
       block_(stats_.add_block()),
       registry_(workers, names_),
       health_(loop, block_.counters),
+      ceiling_(std::make_shared<downstream::ClientCeiling>(
+          downstream::ClientCeiling::for_limit(open_files_limit(), workers))),
       fleet_(workers, {loop, stats_, names_, *logs_}) {
   log_attach(&logs_->diagnostics(workers));
 }
@@ -48,8 +60,8 @@ PreparedDoors Engine::prepare_doors(const std::vector<config::Listener>& wanted,
     }
     door.shared = step.kind == ListenerStep::Kind::kKeep
                       ? doors_[step.have].shared
-                      : std::make_shared<downstream::ListenerShared>(wanted[i].name,
-                                                                     names_.intern(wanted[i].name));
+                      : std::make_shared<downstream::ListenerShared>(
+                            wanted[i].name, names_.intern(wanted[i].name), ceiling_);
     prepared.doors.push_back(std::move(door));
   }
   return prepared;

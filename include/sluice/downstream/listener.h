@@ -17,9 +17,11 @@
 #include "sluice/base/free_list.h"
 #include "sluice/base/list.h"
 #include "sluice/config/config.h"
+#include "sluice/downstream/client_ceiling.h"
 #include "sluice/downstream/connection.h"
 #include "sluice/downstream/h1_active.h"
 #include "sluice/loop/acceptor.h"
+#include "sluice/loop/timer.h"
 #include "sluice/proxy/site.h"
 
 namespace sluice::downstream {
@@ -27,17 +29,23 @@ namespace sluice::downstream {
 // Shared by all workers of one listener; survives reloads. Thread: any.
 class ListenerShared {
  public:
-  ListenerShared(std::string name, uint16_t id) : name_(std::move(name)), id_(id) {}
+  // Without a ceiling the limit of open files is nobody's concern here.
+  ListenerShared(std::string name, uint16_t id, std::shared_ptr<ClientCeiling> ceiling = nullptr)
+      : name_(std::move(name)), id_(id), ceiling_(std::move(ceiling)) {}
   const std::string& name() const noexcept { return name_; }
   uint16_t id() const noexcept { return id_; }
   uint32_t connections() const noexcept { return connections_.load(std::memory_order_relaxed); }
   // Counts a connection in, unless a limit is reached (0: off).
   bool try_enter(const SocketAddress& peer, const config::Limits& limits) noexcept;
   void leave(const SocketAddress& peer, bool counted_by_address) noexcept;
+  // Nobody else should be accepted for now.
+  bool is_full() const noexcept { return ceiling_ != nullptr && ceiling_->is_reached(); }
+  uint64_t ceiling() const noexcept { return ceiling_ == nullptr ? 0 : ceiling_->most(); }
 
  private:
   std::string name_;
   uint16_t id_;
+  std::shared_ptr<ClientCeiling> ceiling_;
   std::atomic<uint32_t> connections_{0};
   std::mutex mutex_;  // taken only where per_address is set
   std::unordered_map<std::string, uint32_t> by_address_;
@@ -88,12 +96,15 @@ class Listener final : public loop::AcceptorEvents {
 
  private:
   void refuse(int fd, const SocketAddress& peer) noexcept;
+  void pause_accepting() noexcept;
+  void on_pause_over() noexcept;
 
   proxy::WorkerKit& kit_;
   proxy::Site* site_;
   config::Listener config_;
   std::shared_ptr<ListenerShared> shared_;
   std::unique_ptr<loop::Acceptor> acceptor_;
+  loop::Timer pause_;  // set while accepting pauses
   std::function<bool(int, const SocketAddress&)> hand_over_;
   std::function<void()> on_empty_;
   FreeList<H1Active> actives_;

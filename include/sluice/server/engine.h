@@ -70,6 +70,7 @@ class Engine {
   upstream::Registry registry_;
   upstream::HealthChecker health_;
   config::SnapshotPtr snapshot_;
+  std::shared_ptr<downstream::ClientCeiling> ceiling_;
   std::vector<Door> doors_;
   AccessOutputs access_;
   Fleet fleet_;
