@@ -57,6 +57,7 @@ Endpoint::Endpoint(std::string pool, const config::Endpoint& configured, uint32_
     : pool_(std::move(pool)),
       name_(configured.name),
       address_(configured.address),
+      host_(address_.kind == config::EndpointAddress::Kind::kUnix ? "localhost" : address_.text()),
       hash_(hash64(name_, hash64(pool_))),
       id_(id),
       configured_weight_(configured.weight),
@@ -117,16 +118,15 @@ uint64_t Endpoint::failures() const noexcept {
 }
 
 bool Endpoint::try_admit(uint32_t limit) noexcept {
-  if (limit == 0) return true;
-  uint32_t taken = admitted_.load(std::memory_order_relaxed);
+  uint32_t taken = admitted_.load(std::memory_order_seq_cst);
   while (taken < limit) {
-    if (admitted_.compare_exchange_weak(taken, taken + 1, std::memory_order_relaxed)) return true;
+    if (admitted_.compare_exchange_weak(taken, taken + 1, std::memory_order_seq_cst)) return true;
   }
   return false;
 }
 
 void Endpoint::release_admission() noexcept {
-  const uint32_t before = admitted_.fetch_sub(1, std::memory_order_relaxed);
+  const uint32_t before = admitted_.fetch_sub(1, std::memory_order_seq_cst);
   SL_CHECK(before > 0);
 }
 

@@ -30,9 +30,7 @@ std::string join(const std::vector<SocketAddress>& addresses) {
 }
 
 std::string host_of(const Endpoint& endpoint, const config::Health& check) {
-  if (!check.host.empty()) return check.host;
-  const config::EndpointAddress& address = endpoint.configured_address();
-  return address.kind == config::EndpointAddress::Kind::kUnix ? "localhost" : address.text();
+  return check.host.empty() ? endpoint.host() : check.host;
 }
 
 }  // namespace

@@ -246,7 +246,7 @@ void Pool::State::refresh(Group& group, TimePoint now) noexcept {
 }
 
 bool Pool::State::claim(Endpoint& endpoint) noexcept {
-  if (!endpoint.try_admit(configured.max_in_flight)) return false;
+  if (configured.max_in_flight != 0 && !endpoint.try_admit(shared->max_in_flight())) return false;
   endpoint.began(worker);
   return true;
 }
@@ -325,6 +325,17 @@ void Pool::State::observe_failure(Endpoint& endpoint, TimePoint now) noexcept {
 
 // Waiting and the budget
 // ---------------------------------------------------------------------------
+
+// A place that was freed after the first look, but before anybody could see who waits, woke nobody:
+// so who has sat down looks once more.
+PickOutcome Pool::pick_or_wait(const PickInput& input, Waiter& waiter) noexcept {
+  PickOutcome outcome = pick(input);
+  if (outcome.error != Errc::kQueueFull || !wait(waiter)) return outcome;
+  outcome = pick(input);
+  outcome.is_waiting = outcome.error == Errc::kQueueFull;
+  if (!outcome.is_waiting) waiter.unlink();
+  return outcome;
+}
 
 bool Pool::wait(Waiter& waiter) noexcept {
   return state_->queue.add(waiter, state_->configured.queue.size);

@@ -25,7 +25,10 @@ void PoolShared::wake_others(const WaitQueue& queue) noexcept {
   }
 }
 
-void PoolShared::set_endpoints(const std::vector<std::shared_ptr<Endpoint>>& endpoints) {
+void PoolShared::configure(const config::Pool& pool,
+                           const std::vector<std::shared_ptr<Endpoint>>& endpoints) {
+  max_in_flight_.store(pool.max_in_flight == 0 ? UINT32_MAX : pool.max_in_flight,
+                       std::memory_order_relaxed);
   std::lock_guard lock(mutex_);
   std::vector<Member> members;
   for (const auto& endpoint : endpoints) {

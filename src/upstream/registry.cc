@@ -38,7 +38,7 @@ std::vector<PoolParts> Registry::apply(const config::Snapshot& snapshot) {
       parts.endpoints.push_back(state_->keep_or_make(pool, configured));
     }
     parts.shared = state_->shared_of(pool.name);
-    parts.shared->set_endpoints(parts.endpoints);
+    parts.shared->configure(pool, parts.endpoints);
   }
   state_->retire_all_but(now);
   state_->pools = now;

@@ -3,6 +3,11 @@
 #include "sluice/upstream/pool_shared.h"
 
 namespace sluice::upstream {
+namespace {
+
+constexpr Duration kLookAgain = std::chrono::milliseconds(50);
+
+}  // namespace
 
 void WaitQueue::init(PoolShared& shared, std::atomic<uint32_t>& total) noexcept {
   shared_ = &shared;
@@ -11,6 +16,8 @@ void WaitQueue::init(PoolShared& shared, std::atomic<uint32_t>& total) noexcept 
 
 void WaitQueue::attach(loop::Loop& loop) noexcept {
   if (attached_++ > 0) return;
+  again_.emplace(
+      loop, [](void* self) noexcept { static_cast<WaitQueue*>(self)->look_again(); }, this);
   std::lock_guard lock(mutex_);
   loop_ = &loop;
 }
@@ -19,6 +26,7 @@ void WaitQueue::detach() noexcept {
   SL_CHECK(attached_ > 0);
   if (--attached_ > 0) return;
   unlink();
+  again_.reset();
   std::lock_guard lock(mutex_);
   loop_ = nullptr;
 }
@@ -26,12 +34,13 @@ void WaitQueue::detach() noexcept {
 bool WaitQueue::add(Waiter& waiter, uint32_t most) noexcept {
   SL_CHECK(waiter.queue_ == nullptr);
   // Who was woken and found no place had a seat already.
-  if (total_->fetch_add(1, std::memory_order_relaxed) >= most && !is_waking_) {
+  if (total_->fetch_add(1, std::memory_order_seq_cst) >= most && !is_waking_) {
     total_->fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
   waiting_.store(waiting() + 1, std::memory_order_relaxed);
   waiter.queue_ = this;
+  if (!again_->is_set()) again_->set_after(kLookAgain);
   if (is_waking_) {
     waiters_.push_front(waiter);
   } else {
@@ -64,6 +73,12 @@ void WaitQueue::notify() {
     is_notified_.store(false);
     wake_waiters();
   });
+}
+
+void WaitQueue::look_again() noexcept {
+  if (!has_waiters()) return;
+  wake();
+  again_->set_after(kLookAgain);
 }
 
 void WaitQueue::wake_waiters() noexcept {

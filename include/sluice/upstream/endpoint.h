@@ -48,6 +48,8 @@ class Endpoint {
   const std::string& pool() const noexcept { return pool_; }
   const std::string& name() const noexcept { return name_; }  // in CLI, status, metrics, logs
   const config::EndpointAddress& configured_address() const noexcept { return address_; }
+  // What to send as Host when nobody gave one: its address, or localhost for a socket.
+  const std::string& host() const noexcept { return host_; }
   uint16_t id() const noexcept { return id_; }  // for stats::RequestTable
   uint64_t hash() const noexcept {
     return hash_;
@@ -183,6 +185,7 @@ class Endpoint {
 
   std::string pool_, name_;
   config::EndpointAddress address_;
+  std::string host_;
   uint64_t hash_;
   uint16_t id_;
   uint32_t configured_weight_;

@@ -38,6 +38,7 @@ struct PickOutcome {
   // kNoHealthyEndpoint, kBreakerOpen (all are taken out), kDnsFailed (no name has an address);
   // kQueueFull: all at max_in_flight, which the caller may turn into waiting
   Errc error = Errc::kNone;
+  bool is_waiting = false;  // of pick_or_wait(): the waiter stands in the queue
   bool set_sticky = false;  // a sticky cookie for this endpoint should be set
 };
 
@@ -84,6 +85,8 @@ class Pool {
   // Ends a claim; wakes one waiter. The outcome feeds outlier detection and ewma.
   void settle(Endpoint& endpoint, const TryOutcome& outcome) noexcept;
 
+  // The same, and when all are full a seat in the queue, if there is one left.
+  PickOutcome pick_or_wait(const PickInput& input, Waiter& waiter) noexcept;
   // Queue for a place: false when the queue is full or off.
   bool wait(Waiter& waiter) noexcept;
   size_t waiting() const noexcept;

@@ -29,12 +29,18 @@ class PoolShared : public std::enable_shared_from_this<PoolShared> {
   RetryBudget& budget() noexcept { return budget_; }
 
   WaitQueue& queue(uint32_t worker) noexcept { return queues_[worker]; }
-  uint32_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
+  // Of one endpoint, by the newest configuration, also for requests that began under an older one
+  // and wait. UINT32_MAX: no limit now.
+  uint32_t max_in_flight() const noexcept { return max_in_flight_.load(std::memory_order_relaxed); }
+
+  // In one order with Endpoint::try_admit() and release_admission(): who frees a place after
+  // somebody found none sees that one waiting.
+  uint32_t waiting() const noexcept { return waiting_.load(std::memory_order_seq_cst); }
   // A place is free that nobody of `queue` wants.
   void wake_others(const WaitQueue& queue) noexcept;
 
-  // The endpoints now; the records of those that stay are kept. Control thread.
-  void set_endpoints(const std::vector<std::shared_ptr<Endpoint>>& endpoints);
+  // The configuration now; the records of endpoints that stay are kept. Control thread.
+  void configure(const config::Pool& pool, const std::vector<std::shared_ptr<Endpoint>>& endpoints);
   // Takes `endpoint` out if the pool can spare it. For how long, or 0.
   Duration try_eject(Endpoint& endpoint, const config::Outlier& rule, TimePoint now);
 
@@ -48,6 +54,7 @@ class PoolShared : public std::enable_shared_from_this<PoolShared> {
   const uint16_t id_;
   RetryBudget budget_;
   std::atomic<uint32_t> waiting_{0};
+  std::atomic<uint32_t> max_in_flight_{UINT32_MAX};
   std::vector<WaitQueue> queues_;
   std::mutex mutex_;
   std::vector<Member> members_;  // under the mutex

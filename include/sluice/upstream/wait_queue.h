@@ -2,15 +2,19 @@
 //
 // Owner: PoolShared, so that a reload keeps who waits. Thread: its worker's, except notify() and
 // has_waiters(). A freed place wakes the first waiter at the end of the turn; as long as those who
-// wake find places, the next are woken too, and at last those of other workers.
+// wake find places, the next are woken too, and at last those of other workers. Places that come
+// without being freed (an endpoint is up or enabled again, its ejection ended, a reload raised the
+// limit) are found by looking again every 50 ms while somebody waits.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 
 #include "sluice/base/list.h"
 #include "sluice/loop/loop.h"
+#include "sluice/loop/timer.h"
 #include "sluice/upstream/pool.h"
 
 namespace sluice::upstream {
@@ -42,6 +46,7 @@ class alignas(64) WaitQueue final : public loop::Loop::TurnEnd {
   friend class Waiter;
   void on_turn_end() noexcept override { wake_waiters(); }
   void wake_waiters() noexcept;
+  void look_again() noexcept;
   void left(Waiter& waiter) noexcept;
 
   PoolShared* shared_ = nullptr;
@@ -55,6 +60,7 @@ class alignas(64) WaitQueue final : public loop::Loop::TurnEnd {
   std::mutex mutex_;  // guards loop_ against notify()
   loop::Loop* loop_ = nullptr;
   std::atomic<bool> is_notified_{false};
+  std::optional<loop::Timer> again_;  // while there is a loop
 };
 
 }  // namespace sluice::upstream

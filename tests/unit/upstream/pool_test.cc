@@ -29,8 +29,8 @@ struct Bed {
       for (const auto& endpoint : configured.endpoints) {
         all.push_back(std::make_shared<Endpoint>("p", endpoint, 4, 1));
       }
-      shared->set_endpoints(all);
     }
+    shared->configure(configured, all);
     pool = std::make_unique<Pool>(configured, all, shared, worker, loop, counters);
     return *pool;
   }
@@ -414,7 +414,7 @@ TEST_CASE("upstream/pool: a place freed by one worker wakes a waiter of another"
   for (const auto& endpoint : configured.endpoints) {
     endpoints.push_back(std::make_shared<Endpoint>("p", endpoint, kWorkers, 1));
   }
-  shared->set_endpoints(endpoints);
+  shared->configure(configured, endpoints);
   std::atomic<int> holders{0};
   std::atomic<int> served{0};
 
