@@ -15,7 +15,10 @@ using namespace std::chrono_literals;
 // RFC 9112 section 9.6: after our last answer we read on for a while, so that what the client still
 // sends does not make the kernel reset the connection before it has read that answer.
 constexpr Duration kLinger = 2s;
+// How long a connection between requests waits at a drain for one that was on its way already.
+constexpr Duration kDrainGrace = 300ms;
 constexpr size_t kSmallAnswer = 2048;
+constexpr size_t kMostGlimpse = 4096;  // of a refused head, for the log
 
 }  // namespace
 
@@ -146,13 +149,15 @@ void H1Connection::begin_exchange(std::string_view head) noexcept {
     if (!rest.empty()) put_back(Slice::copy_of(rest));
   }
   auto parsed = http::parse_request_head(kept, head_limits(), arena);
-  if (!parsed) return fail_request(parsed.error());
+  if (!parsed) return fail_request(parsed.error(), kept);
   active.minor_version = parsed->minor_version;
   active.framing = parsed->framing;
   active.body_left = parsed->framing.length;
   active.body_bytes = 0;
   active.body_complete = !parsed->framing.has_body();
   active.trailers = http::FieldList();
+  using BodyWait = H1Active::BodyWait;
+  active.body_wait = parsed->expect_continue ? BodyWait::go_ahead : BodyWait::client;
   after_ = parsed->keep_alive ? After::keep : After::close;
   if (parsed->framing.kind == http::BodyKind::chunked) active.decoder.reset();
   uint64_t limit = config().limits.body;
@@ -166,12 +171,13 @@ void H1Connection::begin_exchange(std::string_view head) noexcept {
   exchange_->begin(*parsed);
 }
 
-// The head was found but cannot be used; the answer ends the connection.
-void H1Connection::fail_request(Error error) noexcept {
+// What came (in the exchange's arena) cannot be used as a head; the answer ends the connection.
+void H1Connection::fail_request(Error error, std::string_view came) noexcept {
   active_->body_complete = false;
   active_->framing = http::Framing();
   after_ = After::close;
-  exchange_->refuse(error, nullptr);
+  http::RequestHead glimpse = http::glimpse_request(came);
+  exchange_->refuse(error, glimpse.method_text.empty() ? nullptr : &glimpse);
 }
 
 // No head could be found at all.
@@ -179,9 +185,13 @@ void H1Connection::refuse(Error error) noexcept {
   timer_.cancel();
   go(State::busy);
   error_ = Error();
-  active_->input.clear();
+  H1Active& active = *active_;
   exchange_ = proxy::Exchange::create(listener_.site(), *this);
-  fail_request(error);
+  std::string_view came = active.head;
+  if (came.empty() && !active.input.is_empty()) came = active.input.slice(0).view();
+  came = exchange_->arena().copy(came.substr(0, kMostGlimpse));
+  active.input.clear();
+  fail_request(error, came);
 }
 
 // The body ----------------------------------------------------------------------------------------
@@ -208,6 +218,9 @@ void H1Connection::take_body() noexcept {
     take_chunked_body();
   }
   active.body_bytes += active.body.size() - before;
+  if (active.body_wait == H1Active::BodyWait::go_ahead && active.body_bytes > 0) {
+    active.body_wait = H1Active::BodyWait::client;
+  }
   uint64_t limit = config().limits.body;
   if (limit != 0 && active.body_bytes > limit) error_ = Error(Errc::kBodyTooLarge);
   active.body_deadline = listener_.kit().loop.now() + config().timeouts.body;
@@ -256,17 +269,22 @@ void H1Connection::take_trailers() noexcept {
 }
 
 void H1Connection::pause_body() noexcept {
-  active_->is_paused = true;
+  active_->body_wait = H1Active::BodyWait::endpoint;
   stream_->pause(loop::PauseReason::backpressure);
 }
 
 void H1Connection::resume_body() noexcept {
-  active_->is_paused = false;
+  if (active_->body_wait == H1Active::BodyWait::endpoint) {
+    active_->body_wait = H1Active::BodyWait::client;
+  }
   stream_->resume(loop::PauseReason::backpressure);
 }
 
 Chain& H1Connection::body() noexcept { return active_->body; }
 bool H1Connection::is_body_complete() const noexcept { return active_->body_complete; }
+bool H1Connection::is_body_held() const noexcept {
+  return !active_->body_complete && active_->body_wait == H1Active::BodyWait::go_ahead;
+}
 const http::FieldList& H1Connection::trailers() const noexcept { return active_->trailers; }
 
 // Answers -----------------------------------------------------------------------------------------
@@ -274,12 +292,14 @@ const http::FieldList& H1Connection::trailers() const noexcept { return active_-
 void H1Connection::send_interim(const http::ResponseHead& head) {
   ChainWriter out(listener_.kit().loop.chunks(), active_->out);
   http::write_interim_head(head, out);
+  if (head.status != 100) return;
+  active_->body_wait = H1Active::BodyWait::client;
+  active_->body_deadline = listener_.kit().loop.now() + config().timeouts.body;
 }
 
 void H1Connection::send_head(const http::ResponseHead& head, const http::ResponseForwarding& how) {
   H1Active& active = *active_;
   http::ResponseForwarding mine = how;
-  mine.client_minor_version = active.minor_version;
   bool has_unknown_length = how.framing.kind == http::BodyKind::chunked ||
                             how.framing.kind == http::BodyKind::until_close;
   if (has_unknown_length) {
@@ -299,20 +319,13 @@ void H1Connection::send_head(const http::ResponseHead& head, const http::Respons
 void H1Connection::send_body(Chain&& bytes) {
   H1Active& active = *active_;
   if (bytes.is_empty()) return;
-  if (!active.chunked_out) {
-    active.out.append(std::move(bytes));
-    return;
-  }
-  char size[20];
-  size_t digits = http::write_chunk_size(size, bytes.size());
-  ChunkPool& chunks = listener_.kit().loop.chunks();
-  ChainWriter(chunks, active.out).write({size, digits});
-  active.out.append(std::move(bytes));
-  active.out.push_back(Slice::from_static("\r\n"));
+  if (!active.chunked_out) return active.out.append(std::move(bytes));
+  active.chunks.write(std::move(bytes), listener_.kit().loop.chunks(), active.out);
 }
 
 void H1Connection::send_end(const http::FieldList* trailers) {
   if (!active_->chunked_out) return;
+  active_->chunks.end();
   if (trailers == nullptr) {
     active_->out.push_back(Slice::from_static("0\r\n\r\n"));
     return;
@@ -334,9 +347,11 @@ void H1Connection::flush() noexcept {
   }
 }
 
-// A small answer of several pieces becomes one: copying it costs less than a writev.
+// A small answer of several pieces becomes one: copying it costs less than a writev. Not behind a
+// slow reader, where each would hold a chunk.
 Chain H1Connection::put_together(Chain&& bytes) noexcept {
-  if (bytes.slice_count() < 2 || bytes.size() > kSmallAnswer) return std::move(bytes);
+  bool is_worth_it = bytes.slice_count() > 1 && bytes.size() <= kSmallAnswer;
+  if (!is_worth_it || stream_->pending() > 0) return std::move(bytes);
   Chain whole;
   ChainWriter out(listener_.kit().loop.chunks(), whole);
   size_t size = bytes.size();
@@ -365,8 +380,7 @@ void H1Connection::after_exchange() noexcept {
   active_->body.clear();
   resume_body();
   if (active_->input.is_empty()) deactivate();
-  if (active_ == nullptr && is_draining_) return close(CloseReason::kDrain);
-  set_deadline(config().timeouts.idle);
+  set_deadline(is_draining_ ? kDrainGrace : config().timeouts.idle);
 }
 
 // Closes at once when the client can have nothing more to say; else says goodbye and reads on.
@@ -420,7 +434,7 @@ void H1Connection::on_deadline() noexcept {
   switch (state_) {
     case State::fresh:
     case State::idle:
-      return close(CloseReason::kIdle);  // contract: without 408
+      return close(is_draining_ ? CloseReason::kDrain : CloseReason::kIdle);  // without 408
     case State::head:
       return refuse(Error(Errc::kHeadTimeout));
     case State::linger:
@@ -442,7 +456,7 @@ void H1Connection::check_progress() noexcept {
     error_ = Error(Errc::kClientStalled);
   } else if (active.body_complete || error_) {
     return;
-  } else if (active.is_paused) {  // the endpoint is slow, not the client
+  } else if (active.body_wait != H1Active::BodyWait::client) {
     return set_deadline(patience);
   } else if (listener_.kit().loop.now() < active.body_deadline) {
     return timer_.set(active.body_deadline);
@@ -454,7 +468,8 @@ void H1Connection::check_progress() noexcept {
 
 void H1Connection::drain() noexcept {
   is_draining_ = true;
-  if (state_ == State::fresh || state_ == State::idle) close(CloseReason::kDrain);
+  if (state_ != State::fresh && state_ != State::idle) return;
+  timer_.set(std::min(timer_.deadline(), listener_.kit().loop.now() + kDrainGrace));
 }
 
 void H1Connection::close_now(CloseReason reason) noexcept {

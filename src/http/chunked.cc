@@ -216,4 +216,24 @@ size_t write_chunk_size(char* out, uint64_t size) noexcept {
   return static_cast<size_t>(digits) + 2;
 }
 
+void ChunkedWriter::write(Chain&& body, ChunkPool& pool, Chain& out) {
+  if (body.is_empty()) return;
+  if (lines_ == nullptr || lines_->capacity - used_ < kMostSizeLine) {
+    end();
+    lines_ = pool.get();
+  }
+  char* line = lines_->data() + used_;
+  const size_t length = write_chunk_size(line, body.size());
+  used_ += length;
+  out.push_back(Slice::of_chunk(lines_, line, length));
+  out.append(std::move(body));
+  out.push_back(Slice::from_static("\r\n"));
+}
+
+void ChunkedWriter::end() noexcept {
+  if (lines_ != nullptr) ChunkPool::unref(lines_);
+  lines_ = nullptr;
+  used_ = 0;
+}
+
 }  // namespace sluice::http

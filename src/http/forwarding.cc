@@ -315,11 +315,7 @@ class ResponseWriter {
     for (const Field& field : head_.fields) write_field(field);
     write_ours();
     write_body_framing();
-    if (!how_.keep_alive) {
-      out_.put("Connection: close\r\n");
-    } else if (how_.client_minor_version == 0) {
-      out_.put("Connection: keep-alive\r\n");
-    }
+    if (!how_.keep_alive) out_.put("Connection: close\r\n");
     write_edits(edits_, out_);
     out_.put(how_.extra_lines);
     out_.finish();

@@ -210,9 +210,25 @@ Result<RequestHead> parse_request_head(std::string_view head, const HeadLimits& 
   if (options.count > kMostConnectionOptions) {
     return Error(Errc::kBadRequest, "too many options in Connection");
   }
-  request.keep_alive = stays_open(options, request.minor_version);
+  // RFC 9112 section 9.3: a proxy does not persist with an HTTP/1.0 client, whatever that asks.
+  request.keep_alive = !options.close && request.minor_version == 1;
   if (Error error = read_expect(request)) return error;
   return request;
+}
+
+RequestHead glimpse_request(std::string_view bytes) noexcept {
+  RequestHead seen;
+  const std::string_view line = bytes.substr(0, bytes.find_first_of("\r\n"));
+  const size_t first = line.find(' ');
+  if (first == std::string_view::npos || !is_token(line.substr(0, first))) return seen;
+  const std::string_view rest = line.substr(first + 1);
+  const size_t second = rest.find(' ');
+  if (second == std::string_view::npos) return seen;
+  seen.method_text = line.substr(0, first);
+  seen.method = method_of(seen.method_text);
+  seen.target = rest.substr(0, second);
+  seen.minor_version = rest.ends_with("HTTP/1.0") ? 0 : 1;
+  return seen;
 }
 
 Result<ResponseHead> parse_response_head(std::string_view head, const HeadLimits& limits,

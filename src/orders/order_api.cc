@@ -236,6 +236,17 @@ HandlerReply OrderApi::json(std::string body) const {
   return {200, {{"Content-Type", "application/json"}}, std::move(body)};
 }
 
+// The reason of sluice is the word of the problem, but for what the order API refuses itself too.
+std::optional<HandlerReply> OrderApi::dress(const proxy::EarlyRefusal& refusal) const {
+  ProblemRow row{refusal.reason, refusal.status, refusal.help};
+  for (Problem ours : {Problem::kMalformed, Problem::kMethod, Problem::kTooLarge}) {
+    if (problem_row(ours).status == refusal.status) row = problem_row(ours);
+  }
+  HandlerReply reply = problem_reply(row, refusal.help);
+  reply.fields.emplace_back("X-Backend", options_.name);
+  return reply;
+}
+
 void OrderApi::reply(const Call& call, HandlerReply reply) const {
   if (call->is_gone()) return;
   reply.fields.emplace_back("X-Backend", options_.name);

@@ -21,14 +21,17 @@ const ProblemRow& problem_row(Problem problem) noexcept {
 
 proxy::HandlerReply problem_reply(const Refusal& refusal) {
   const ProblemRow& row = problem_row(refusal.problem);
-  proxy::HandlerReply reply;
-  reply.status = row.status;
-  reply.fields = {{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}};
+  proxy::HandlerReply reply = problem_reply(row, refusal.detail);
   if (row.status == 503 || refusal.problem == Problem::kInProgress) {
     reply.fields.emplace_back("Retry-After", "1");
   }
-  reply.body = problem_body(row, refusal.detail);
   return reply;
+}
+
+proxy::HandlerReply problem_reply(const ProblemRow& row, std::string_view detail) {
+  return {row.status,
+          {{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}},
+          problem_body(row, detail)};
 }
 
 }  // namespace sluice::orders

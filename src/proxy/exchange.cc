@@ -137,7 +137,7 @@ void Exchange::go(Step next) noexcept {
 Exchange::Turn Exchange::fail(Error error) noexcept {
   error_ = error;
   drop_upstream(CloseReason::kAborted);
-  timer_.cancel();
+  end_wait();
   bool may_answer = !response_begun_ && status_for(error.code()) != 0;
   go(may_answer ? Step::kReply : Step::kAbort);
   return Turn::go_on;
@@ -249,7 +249,7 @@ Exchange::Turn Exchange::step_pick() noexcept {
   if (!rule.sticky_cookie.empty()) input.sticky = cookie(rule.sticky_cookie);
   input.tried = {tried_.data(), tried_count_};
   input.now = site_.kit().loop.now();
-  upstream::PickOutcome outcome = pool.pick(input);
+  upstream::PickOutcome outcome = pool.pick_or_wait(input, *this);
   if (outcome.endpoint != nullptr) {
     endpoint_ = outcome.endpoint;
     last_endpoint_ = endpoint_->name();
@@ -259,7 +259,7 @@ Exchange::Turn Exchange::step_pick() noexcept {
     go(Step::kAcquire);
     return Turn::go_on;
   }
-  if (outcome.error != Errc::kQueueFull || !pool.wait(*this)) return fail(Error(outcome.error));
+  if (!outcome.is_waiting) return fail(Error(outcome.error));
   site_.kit().counters.add(stats::Counter::queue_waits);
   if (!timer_.is_set()) {  // who was woken and overtaken does not begin anew
     wait_begin_ = monotonic_now();
@@ -324,6 +324,7 @@ void Exchange::on_place_free() noexcept {
 Exchange::Turn Exchange::step_acquire() noexcept {
   SL_CHECK(endpoint_ != nullptr && upstream_ == nullptr);
   end_wait();
+  first_byte_time_ = Duration{0};
   WorkerKit& kit = site_.kit();
   upstream::UpstreamStream* idle = must_connect_ ? nullptr : kit.connections.take_idle(*endpoint_);
   if (idle != nullptr) {
@@ -378,7 +379,7 @@ http::RequestForwarding Exchange::forwarding() noexcept {
   const ClientInfo& client = client_->client();
   http::RequestForwarding how;
   how.target = target_;
-  how.host = head_.authority.empty() ? std::string_view(endpoint_->name()) : head_.authority;
+  how.host = head_.authority.empty() ? endpoint_->host() : head_.authority;
   how.client_ip = client.ip;
   how.scheme = client.scheme;
   how.trusted_client = client.is_trusted;
@@ -439,18 +440,20 @@ void Exchange::forward_interim() noexcept {
   client_->flush();
 }
 
-// The deadline of what we wait for from the endpoint now.
+// The deadline of what we wait for from the endpoint now. It is not blamed while it is the client
+// that is waited for: to read (then we paused the endpoint) or to send its body.
 void Exchange::watch_upstream() noexcept {
   const config::PoolTimeouts& timeouts = route_->pool->config().timeouts;
   TimePoint now = site_.kit().loop.now();
-  if (upstream_->pending() > 0) {
+  if (upstream_->is_paused()) {
+    upstream_->expect_by(TimePoint{}, Errc::kNone);
+  } else if (upstream_->pending() > 0) {
     upstream_->expect_by(now + timeouts.between_bytes, Errc::kSendStalled);
-  } else if (sending_ == Sending::body && !response_begun_) {
-    upstream_->expect_by(TimePoint{}, Errc::kNone);  // the client's own deadline runs
+  } else if (sending_ == Sending::body && (response_begun_ || !client_->is_body_held())) {
+    upstream_->expect_by(TimePoint{}, Errc::kNone);
   } else if (!response_begun_) {
-    upstream_->expect_by(request_sent_ + timeouts.first_byte, Errc::kHeadLate);
-  } else if (client_->pending() > loop::kHighWatermark) {
-    upstream_->expect_by(TimePoint{}, Errc::kNone);  // paused by us
+    TimePoint asked = sending_ == Sending::body ? now : request_sent_;
+    upstream_->expect_by(asked + timeouts.first_byte, Errc::kHeadLate);
   } else {
     upstream_->expect_by(now + timeouts.between_bytes, Errc::kResponseStalled);
   }
@@ -569,17 +572,6 @@ Exchange::Turn Exchange::step_relay() noexcept {
 }
 
 // The end -----------------------------------------------------------------------------------------
-
-Exchange::Turn Exchange::step_reply() noexcept {
-  SL_CHECK(!response_begun_ && upstream_ == nullptr && endpoint_ == nullptr);
-  ErrorReplyInput input;
-  input.error = error_;
-  input.request = has_head_ ? &head_ : nullptr;
-  input.next_hop = last_endpoint_;
-  input.request_id = request_id_;
-  send_local(make_error_reply(input, arena_));
-  return Turn::go_on;
-}
 
 Exchange::Turn Exchange::step_flush() noexcept {
   if (Error error = client_->error(); error && status_for(error.code()) == 0) return fail(error);

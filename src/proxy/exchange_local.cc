@@ -1,9 +1,11 @@
 // The steps of an exchange that sluice answers itself: handlers, redirects, fixed and error
 // replies.
+#include <optional>
 #include <utility>
 
 #include "sluice/base/strings.h"
 #include "sluice/proxy/exchange.h"
+#include "sluice/proxy/handler.h"
 #include "sluice/proxy/local_call.h"
 #include "sluice/proxy/local_reply.h"
 
@@ -14,6 +16,7 @@ Exchange::Turn Exchange::step_handle() noexcept {
   if (call_ == nullptr) {
     call_ = std::make_shared<LocalCall>(*this, site_.kit().loop);
     gather_request();
+    ask_for_body();
   }
   if (!call_->was_handed()) {
     if (Error error = client_->error()) return fail(error);
@@ -27,6 +30,16 @@ Exchange::Turn Exchange::step_handle() noexcept {
     handler.handle(call_);
   }
   return answer_call();
+}
+
+// RFC 9110 section 10.1.1: we are the origin here, and want the body.
+void Exchange::ask_for_body() noexcept {
+  if (!client_->is_body_held()) return;
+  http::ResponseHead go_on;
+  go_on.status = 100;
+  go_on.reason = http::reason_phrase(100);
+  client_->send_interim(go_on);
+  client_->flush();
 }
 
 void Exchange::gather_request() {
@@ -88,6 +101,23 @@ void Exchange::send_call_head() noexcept {
     head.framing = {http::BodyKind::length, call_->output_size()};
   }
   send_own_head(head, {}, head_.keep_alive);
+}
+
+Exchange::Turn Exchange::step_reply() noexcept {
+  SL_CHECK(!response_begun_ && upstream_ == nullptr && endpoint_ == nullptr);
+  ErrorReplyInput input;
+  input.error = error_;
+  input.request = has_head_ ? &head_ : nullptr;
+  input.next_hop = last_endpoint_;
+  input.request_id = request_id_;
+  std::optional<HandlerReply> dress;
+  if (Handler* handler = site_.handler()) {
+    const ErrorRow& row = error_row(error_.code());
+    dress = handler->dress({row.status, row.token, row.help});
+  }
+  if (dress) input.dress = &*dress;
+  send_local(make_error_reply(input, arena_));
+  return Turn::go_on;
 }
 
 // Heads of our own making; an upload that has not ended cannot be followed by another request.

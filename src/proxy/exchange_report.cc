@@ -47,7 +47,7 @@ void Exchange::account(const ClientInfo& client) noexcept {
   if (route_ != nullptr && route_->pool != nullptr) record.pool = route_->pool->name();
   record.endpoint = last_endpoint_;
   record.attempts = attempts_;
-  record.protocol = client.protocol;
+  record.protocol = head_.minor_version == 0 ? "HTTP/1.0" : client.protocol;
   if (const http::Field* f = head_.fields.find(http::FieldId::kReferer)) record.referer = f->value;
   if (const http::Field* f = head_.fields.find(http::FieldId::kUserAgent))
     record.user_agent = f->value;

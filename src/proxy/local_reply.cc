@@ -6,6 +6,7 @@
 
 #include "sluice/base/check.h"
 #include "sluice/base/strings.h"
+#include "sluice/proxy/handler.h"
 #include "sluice/proxy/json_text.h"
 
 namespace sluice::proxy {
@@ -259,10 +260,18 @@ LocalReply make_error_reply(const ErrorReplyInput& input, Arena& arena) {
                ArenaText(arena, 20).put(uint64_t{input.retry_after_s}).view());
   }
   if (status == 405) fields.add(http::FieldId::kOther, "Allow", kAllowed);
-  fields.add(http::FieldId::kCacheControl, "Cache-Control", "no-store");
-  fields.add(http::FieldId::kContentType, "Content-Type",
-             json ? "application/json" : "text/plain; charset=utf-8");
-  const std::string_view body = json ? json_body(input, row, arena) : text_body(input, row, arena);
+  std::string_view body;
+  if (input.dress != nullptr) {
+    for (const auto& [name, value] : input.dress->fields) {
+      fields.add(http::field_id(name), arena.copy(name), arena.copy(value));
+    }
+    body = input.dress->body;
+  } else {
+    fields.add(http::FieldId::kCacheControl, "Cache-Control", "no-store");
+    fields.add(http::FieldId::kContentType, "Content-Type",
+               json ? "application/json" : "text/plain; charset=utf-8");
+    body = json ? json_body(input, row, arena) : text_body(input, row, arena);
+  }
   LocalReply reply = compose(status, fields, body, is_head(input.request), arena);
   reply.close = leaves_framing_unsure(code, input.request);
   return reply;

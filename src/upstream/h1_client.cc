@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "sluice/base/check.h"
-#include "sluice/http/chunked.h"
 
 namespace sluice::upstream {
 
@@ -48,41 +47,18 @@ void H1Client::send_body(Chain&& bytes) {
   SL_CHECK(state_ == State::kBusy && sending_ == Sending::kBody);
   if (bytes.is_empty()) return;
   if (framing_.kind == http::BodyKind::chunked) {
-    send_chunk_size(bytes.size());
-    out_.append(std::move(bytes));
-    out_.push_back(Slice::from_static("\r\n"));
-    return;
+    return chunked_.write(std::move(bytes), loop_.chunks(), out_);
   }
   SL_CHECK(bytes.size() <= left_to_send_);
   left_to_send_ -= bytes.size();
   out_.append(std::move(bytes));
 }
 
-// Size lines of one request share chunks, so that a slow endpoint and many small pieces do not pin
-// a chunk for each.
-void H1Client::send_chunk_size(uint64_t size) {
-  constexpr size_t kMostSizeLine = 18;
-  if (lines_ == nullptr || lines_->capacity - lines_used_ < kMostSizeLine) {
-    drop_lines();
-    lines_ = loop_.chunks().get();
-  }
-  char* line = lines_->data() + lines_used_;
-  const size_t length = http::write_chunk_size(line, size);
-  lines_used_ += length;
-  out_.push_back(Slice::of_chunk(lines_, line, length));
-}
-
-void H1Client::drop_lines() noexcept {
-  if (lines_ != nullptr) ChunkPool::unref(lines_);
-  lines_ = nullptr;
-  lines_used_ = 0;
-}
-
 void H1Client::send_end(const http::FieldList* trailers) {
   SL_CHECK(state_ == State::kBusy && sending_ == Sending::kBody);
   SL_CHECK(left_to_send_ == 0);
   sending_ = Sending::kDone;
-  drop_lines();
+  chunked_.end();
   if (framing_.kind != http::BodyKind::chunked) return;
   if (trailers == nullptr || trailers->size() == 0) {
     out_.push_back(Slice::from_static("0\r\n\r\n"));
@@ -97,6 +73,18 @@ void H1Client::flush() noexcept {
   counters_.add(stats::Counter::upstream_bytes_out, out_.size());
   stream_->write(std::exchange(out_, Chain()));
   if (stream_->pending() > 0) stream_->notify_flushed();
+}
+
+void H1Client::pause_body() noexcept {
+  if (reading_ != Reading::kOpen) return;
+  reading_ = Reading::kPaused;
+  stream_->pause(loop::PauseReason::backpressure);
+}
+
+void H1Client::resume_body() noexcept {
+  if (reading_ != Reading::kPaused) return;
+  reading_ = Reading::kOpen;
+  stream_->resume(loop::PauseReason::backpressure);
 }
 
 // Receiving
@@ -186,7 +174,7 @@ void H1Client::release() noexcept {
   state_ = State::kIdle;
   listener_ = nullptr;
   reader_.reset();
-  stream_->resume(loop::PauseReason::backpressure);
+  resume_body();
   if (auto reason = owner_.keep(*this)) return close(*reason);
   timer_.set_after(idle_timeout_);
 }
@@ -210,7 +198,7 @@ void H1Client::close(CloseReason reason) noexcept {
   timer_.cancel();
   reader_.reset();
   out_.clear();
-  drop_lines();
+  chunked_.end();
   stream_->close(reason);
   counters_.add_close(stats::Side::upstream, reason);
   owner_.gone(*this, reason);

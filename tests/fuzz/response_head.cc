@@ -18,7 +18,6 @@ std::string written(const ResponseHead& head, Method method, ChunkPool& pool) {
       ResponseForwarding how;
       how.framing = head.framing;
       how.keep_alive = head.keep_alive;
-      how.client_minor_version = static_cast<uint8_t>(head.status % 2);
       how.keep_length = method == Method::head || head.status == 304;
       how.request_id = "id-1";
       write_response_head(head, how, "Sun, 06 Nov 1994 08:49:37 GMT", out);

@@ -27,11 +27,14 @@ struct H1Active {
   uint64_t body_bytes = 0;    // so far
   TimePoint body_deadline{};  // moved by each read of the body
   bool body_complete = false;
-  bool is_paused = false;  // by the exchange: the endpoint takes no more
+  // Whose turn it is while the body is not complete: the client's; the endpoint's, which takes no
+  // more at present; or the endpoint's, which has not said yet whether it wants it (100).
+  enum class BodyWait : uint8_t { client, endpoint, go_ahead } body_wait = BodyWait::client;
   uint8_t minor_version = 1;
   // Going out.
   Chain out;  // collected until flush()
   bool chunked_out = false;
+  http::ChunkedWriter chunks;
   uint64_t written_mark = 0;  // bytes_written() at the last look at a slow reader
 };
 

@@ -52,6 +52,7 @@ class H1Connection final : public Connection,
   const proxy::ClientInfo& client() const noexcept override { return info_; }
   Chain& body() noexcept override;
   bool is_body_complete() const noexcept override;
+  bool is_body_held() const noexcept override;
   const http::FieldList& trailers() const noexcept override;
   Error error() const noexcept override { return error_; }
   void pause_body() noexcept override;
@@ -81,7 +82,7 @@ class H1Connection final : public Connection,
   void take_chunked_body() noexcept;
   void take_trailers() noexcept;
   void put_back(Slice bytes) noexcept;
-  void fail_request(Error error) noexcept;
+  void fail_request(Error error, std::string_view came) noexcept;
   void after_exchange() noexcept;
   Chain put_together(Chain&& bytes) noexcept;
   void end_connection() noexcept;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "sluice/base/chain.h"
+#include "sluice/base/chunk_pool.h"
 #include "sluice/base/error.h"
 #include "sluice/http/h1_framing.h"
 
@@ -70,7 +71,27 @@ class ChunkedDecoder {
   HeadScanner scanner_;
 };
 
-// The size line of a chunk: "1a2b\r\n" into `out` (at least 18 bytes); returns the length.
+// The size line of a chunk: "1a2b\r\n" into `out` (at least kMostSizeLine); returns the length.
+inline constexpr size_t kMostSizeLine = 18;
 size_t write_chunk_size(char* out, uint64_t size) noexcept;
+
+// Puts the frame of the coding around body bytes. The size lines of one message share pool chunks,
+// so that many small pieces behind a slow reader do not pin one each.
+class ChunkedWriter {
+ public:
+  ChunkedWriter() noexcept = default;
+  ~ChunkedWriter() { end(); }
+  ChunkedWriter(const ChunkedWriter&) = delete;
+  ChunkedWriter& operator=(const ChunkedWriter&) = delete;
+
+  // One chunk; nothing when `body` is empty, since that would be the last one.
+  void write(Chain&& body, ChunkPool& pool, Chain& out);
+  // No more chunks come: lets go of the memory.
+  void end() noexcept;
+
+ private:
+  Chunk* lines_ = nullptr;
+  size_t used_ = 0;
+};
 
 }  // namespace sluice::http

@@ -51,9 +51,8 @@ struct RequestForwarding {
 void write_request_head(const RequestHead& head, const RequestForwarding& how, ChainWriter& out);
 
 struct ResponseForwarding {
-  Framing framing;  // of the body as it will be sent to the client
-  uint8_t client_minor_version = 1;
-  bool keep_alive = true;        // what this connection will do; writes Connection where needed
+  Framing framing;               // of the body as it will be sent to the client
+  bool keep_alive = true;        // false: this connection ends, and Connection says so
   std::string_view extra_lines;  // complete lines of ours ("Proxy-Status: …\r\n"), may be empty
   std::string_view request_id;   // echoed as X-Request-Id when not empty
   const FieldEdits* edits = nullptr;

@@ -19,6 +19,10 @@ namespace sluice::http {
 Result<RequestHead> parse_request_head(std::string_view head, const HeadLimits& limits,
                                        Arena& arena);
 
+// What can be read of the request line of a head that was refused: method, target and version, or
+// nothing. For the log and the form of the answer only.
+RequestHead glimpse_request(std::string_view bytes) noexcept;
+
 // Errors: kBadResponse, kResponseHeadTooLarge. `request_method` decides whether there is a body.
 Result<ResponseHead> parse_response_head(std::string_view head, const HeadLimits& limits,
                                          Method request_method, Arena& arena);

@@ -36,6 +36,7 @@ class OrderApi final : public proxy::Handler {
 
   // A body that is a little too large is read, so that its refusal looks like all others.
   uint64_t max_body() const noexcept override { return 2 * 1024 * 1024; }
+  std::optional<proxy::HandlerReply> dress(const proxy::EarlyRefusal& refusal) const override;
   void handle(std::shared_ptr<proxy::HandlerCall> call) override;
 
  private:

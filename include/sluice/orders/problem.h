@@ -45,5 +45,7 @@ struct Checked {
 
 // With Retry-After on 503 and in_progress.
 proxy::HandlerReply problem_reply(const Refusal& refusal);
+// One that is not in the table.
+proxy::HandlerReply problem_reply(const ProblemRow& row, std::string_view detail);
 
 }  // namespace sluice::orders

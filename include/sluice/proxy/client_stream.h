@@ -45,6 +45,9 @@ class ClientStream {
   // Receiving the request's body. Bytes that have come; the exchange moves them out.
   virtual Chain& body() noexcept = 0;
   virtual bool is_body_complete() const noexcept = 0;
+  // The client asked first whether to send it (RFC 9110 section 10.1.1), has sent nothing of it,
+  // and was not sent a 100. No deadline of the client's runs then.
+  virtual bool is_body_held() const noexcept = 0;
   virtual const http::FieldList& trailers() const noexcept = 0;
   // kNone while all is well; else kBadChunk, kBodyTooLarge, kBodyTimeout, kClientGone. Terminal for
   // the request; a reply may still be sent unless it is kClientGone.

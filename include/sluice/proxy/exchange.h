@@ -108,6 +108,7 @@ class Exchange final : public ClientListener,
   void drop_upstream(CloseReason reason) noexcept;
   void drop_connection(CloseReason reason) noexcept;
   void gather_request();
+  void ask_for_body() noexcept;
   Turn answer_call() noexcept;
   void send_call_head() noexcept;
   void send_own_head(const http::ResponseHead& head, std::string_view extra_lines,

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -60,9 +61,19 @@ class HandlerCall {
   virtual void on_gone(std::function<void()> f) = 0;
 };
 
+// Why a request does not reach its handler: its head is malformed, its body too large or too slow.
+struct EarlyRefusal {
+  int status;
+  std::string_view reason;  // the token of log and metrics
+  std::string_view help;    // what it means, for people
+};
+
 class Handler {
  public:
   virtual ~Handler() = default;
+  // How such a refusal looks here: fields and body, at most four fields; status and the fields of
+  // framing and connection are sluice's. Nothing: as sluice words its own errors.
+  virtual std::optional<HandlerReply> dress(const EarlyRefusal&) const { return std::nullopt; }
   virtual uint64_t max_body() const noexcept { return 64 * 1024; }
   // May answer inside the call. Must not throw.
   virtual void handle(std::shared_ptr<HandlerCall> call) = 0;

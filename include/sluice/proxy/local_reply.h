@@ -23,6 +23,8 @@
 
 namespace sluice::proxy {
 
+struct HandlerReply;  // handler.h
+
 struct LocalReply {
   // raw is empty; framing and the Content-Length among the fields agree with the body. For HEAD the
   // field says what GET would have brought (RFC 9110 9.3.2): it is sent with `keep_length`.
@@ -39,7 +41,8 @@ struct ErrorReplyInput {
   const http::RequestHead* request = nullptr;  // nullptr when it could not be parsed
   std::string_view next_hop;                   // endpoint name, "" when none was chosen
   std::string_view request_id;
-  uint32_t retry_after_s = 1;  // for 503
+  uint32_t retry_after_s = 1;           // for 503
+  const HandlerReply* dress = nullptr;  // fields and body in place of our own; copied
 };
 // Proxy-Status (RFC 9209), Retry-After on 503, Allow on 405, text or JSON by Accept, no version
 // leak. `close` is set after what leaves the connection's framing unsure: every error in parsing or

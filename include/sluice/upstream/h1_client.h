@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "sluice/base/list.h"
+#include "sluice/http/chunked.h"
 #include "sluice/loop/loop.h"
 #include "sluice/loop/stream.h"
 #include "sluice/loop/timer.h"
@@ -51,7 +52,6 @@ class H1Client final : public UpstreamStream,
     Duration idle_timeout;
   };
   H1Client(Parts parts, std::unique_ptr<loop::Stream> stream);
-  ~H1Client() override { drop_lines(); }
 
   void begin(UpstreamListener* listener, Arena* arena) noexcept override;
   void send_head(const http::RequestHead& head, const http::RequestForwarding& how) override;
@@ -69,8 +69,9 @@ class H1Client final : public UpstreamStream,
   Error error() const noexcept override { return error_; }
   bool has_response_bytes() const noexcept override { return reader_.has_bytes(); }
 
-  void pause_body() noexcept override { stream_->pause(loop::PauseReason::backpressure); }
-  void resume_body() noexcept override { stream_->resume(loop::PauseReason::backpressure); }
+  void pause_body() noexcept override;
+  void resume_body() noexcept override;
+  bool is_paused() const noexcept override { return reading_ == Reading::kPaused; }
   void expect_by(TimePoint deadline, Errc code) noexcept override;
   bool is_reused() const noexcept override { return exchanges_ > 1; }
   Endpoint& endpoint() noexcept override { return *endpoint_; }
@@ -90,14 +91,12 @@ class H1Client final : public UpstreamStream,
  private:
   enum class State : uint8_t { kIdle, kBusy, kDead };
   enum class Sending : uint8_t { kHead, kBody, kDone };
-  enum class Reading : uint8_t { kOpen, kEnded, kBroken };
+  enum class Reading : uint8_t { kOpen, kPaused, kEnded, kBroken };
 
   void fail(Error error) noexcept;
   void tell() noexcept;
   void on_deadline() noexcept;
   std::optional<CloseReason> reason_to_close() noexcept;
-  void send_chunk_size(uint64_t size);
-  void drop_lines() noexcept;
 
   loop::Loop& loop_;
   stats::Counters& counters_;
@@ -118,8 +117,7 @@ class H1Client final : public UpstreamStream,
   http::Framing framing_;  // of the request
   uint64_t left_to_send_ = 0;
   Chain out_;
-  Chunk* lines_ = nullptr;  // where the size lines of a chunked request are written
-  size_t lines_used_ = 0;
+  http::ChunkedWriter chunked_;  // with BodyKind::chunked
   Error error_;
   ResponseReader reader_;
 };

@@ -65,6 +65,7 @@ class UpstreamStream {
   // Stops and restarts reading the response (the client is slower).
   virtual void pause_body() noexcept = 0;
   virtual void resume_body() noexcept = 0;
+  virtual bool is_paused() const noexcept = 0;
 
   // When `deadline` passes, error() becomes `code`. One deadline at a time; TimePoint{}: none.
   // Not moved by arriving bytes: the listener moves it.

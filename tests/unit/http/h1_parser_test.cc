@@ -187,7 +187,8 @@ TEST_CASE("http/h1_parser: whether a connection stays open (RFC 9112 9.3)") {
     const std::string version(row.version), lines(row.lines);
     const std::string request = "GET / HTTP/" + version + "\r\nHost: a\r\n" + lines + "\r\n";
     REQUIRE(memory.request(request));
-    CHECK(memory.request(request)->keep_alive == row.keep_alive);
+    // A proxy does not persist with an HTTP/1.0 client, whatever that asks (RFC 9112 section 9.3).
+    CHECK(memory.request(request)->keep_alive == (row.keep_alive && version == "1.1"));
     const std::string response =
         "HTTP/" + version + " 200 OK\r\nContent-Length: 0\r\n" + lines + "\r\n";
     REQUIRE(memory.response(response));

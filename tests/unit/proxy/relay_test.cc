@@ -22,6 +22,7 @@ class FakeClient final : public ClientStream {
   const ClientInfo& client() const noexcept override { return info; }
   Chain& body() noexcept override { return in; }
   bool is_body_complete() const noexcept override { return complete; }
+  bool is_body_held() const noexcept override { return false; }
   const http::FieldList& trailers() const noexcept override { return trailer_fields; }
   Error error() const noexcept override { return {}; }
   void pause_body() noexcept override { paused = true; }
@@ -63,6 +64,7 @@ class FakeUpstream final : public upstream::UpstreamStream {
   bool has_response_bytes() const noexcept override { return true; }
   void pause_body() noexcept override {}
   void resume_body() noexcept override {}
+  bool is_paused() const noexcept override { return false; }
   void expect_by(TimePoint, Errc) noexcept override {}
   bool is_reused() const noexcept override { return false; }
   upstream::Endpoint& endpoint() noexcept override { std::abort(); }
