@@ -5,6 +5,20 @@
 
 namespace sluice::http {
 
+size_t count_own_hops(const FieldList& fields) noexcept {
+  size_t hops = 0;
+  if (!fields.has(FieldId::kVia)) return hops;
+  for (const Field& field : fields) {
+    if (field.id != FieldId::kVia) continue;
+    for_each_element(field.value, [&hops](std::string_view hop) {
+      const size_t space = hop.find(' ');
+      if (space != std::string_view::npos && trim(hop.substr(space)) == "sluice") ++hops;
+      return true;
+    });
+  }
+  return hops;
+}
+
 bool is_valid_request_id(std::string_view id) noexcept {
   return !id.empty() && id.size() <= 128 && is_all(id, kCharRequestId);
 }

@@ -16,7 +16,8 @@
 namespace sluice::proxy {
 namespace {
 
-constexpr int kStepBudget = 64;  // steps of one run() without waiting
+constexpr int kStepBudget = 64;     // steps of one run() without waiting
+constexpr size_t kMostOwnHops = 8;  // through this or other sluices, before it is taken for a loop
 
 }  // namespace
 
@@ -233,6 +234,7 @@ Exchange::Turn Exchange::step_admit() noexcept {
   SL_CHECK(route_ != nullptr && route_->pool != nullptr);
   if (Error error = client_->error()) return fail(error);
   if (target_ != "*" && target_.front() != '/') return fail(Error(Errc::kBadTarget));
+  if (http::count_own_hops(head_.fields) >= kMostOwnHops) return fail(Error(Errc::kLoopDetected));
   route_->pool->count_request(site_.kit().loop.now());
   go(Step::kPick);
   return Turn::go_on;

@@ -289,6 +289,19 @@ TEST_CASE("e2e/sockets: listeners and endpoints on unix sockets") {
   CHECK(behind.log(1)[0].at("path") == "/through-both");
 }
 
+TEST_CASE("e2e/sockets: an endpoint that leads back here is found out, not followed for ever") {
+  TempDir dir;
+  Sluice sluice(std::string("listeners: [{name: web, bind: \"127.0.0.1:0\"}, "
+                            "{name: inner, bind: \"unix:@sock\"}]") +
+                    kOnePool,
+                {{"a", "unix:" + dir.path("inner.sock")}, {"sock", dir.path("inner.sock")}});
+  const Message response = get(sluice.port());
+  CHECK(response.status == 508);
+  CHECK(response.field("Proxy-Status").find("loop_detected") != std::string::npos);
+  CHECK(sluice.reaches("sluice_errors_total", "loop_detected", 1));
+  CHECK(sluice.log(9).size() == 9);  // eight passed it on, and no try was repeated
+}
+
 TEST_CASE("e2e/sockets: a thousand connections at once") {
   constexpr size_t kMany = 1000;
   rlimit limit{};

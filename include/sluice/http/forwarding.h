@@ -73,6 +73,9 @@ void write_interim_head(const ResponseHead& head, ChainWriter& out);
 // section 6.5.1), as are hop-by-hop ones.
 void write_trailers(const FieldList& trailers, ChainWriter& out);
 
+// How many times Via says that the message passed through a sluice (RFC 9110 section 7.6.3).
+size_t count_own_hops(const FieldList& fields) noexcept;
+
 // Which fields Connection names; true for `name`. Cheap when there is none.
 bool is_named_by_connection(const FieldList& fields, std::string_view name) noexcept;
 
