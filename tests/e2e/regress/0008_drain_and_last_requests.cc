@@ -50,6 +50,7 @@ TEST_CASE("e2e/regress: a request whose first byte comes just after TERM is answ
   CHECK(response.body == body);
   CHECK(lower(response.field("Connection")) == "close");
   client.expect_close();
+  client.close();
   CHECK(sluice.wait() == 0);
 }
 
