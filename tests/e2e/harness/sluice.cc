@@ -36,10 +36,14 @@ uint64_t status_kib(pid_t pid, const std::string& key) {
 
 // Start -------------------------------------------------------------------------------------------
 
-Sluice::Sluice(const std::string& yaml, const Values& values) {
+Sluice::Sluice(const std::string& yaml, const Values& values,
+               const std::vector<std::string>& launcher) {
   rewrite(yaml, values);
-  const std::vector<std::string> arguments = {program("SLUICE"), "serve", "-c",
-                                              dir_.path("sluice.yaml")};
+  std::vector<std::string> arguments = launcher;
+  for (const std::string& each :
+       {program("SLUICE"), std::string("serve"), std::string("-c"), dir_.path("sluice.yaml")}) {
+    arguments.push_back(each);
+  }
   process_ = std::make_unique<Process>(arguments, dir_.path("out"), dir_.path("err"),
                                        Process::Environment{{"NOTIFY_SOCKET", ""}});
   wait_until_ready();

@@ -26,7 +26,9 @@ using Values = std::map<std::string, std::string>;
 
 class Sluice {
  public:
-  explicit Sluice(const std::string& yaml, const Values& values = {});
+  // `launcher`: a command that becomes the program it is given, such as {"prlimit", "--nofile=64"}.
+  explicit Sluice(const std::string& yaml, const Values& values = {},
+                  const std::vector<std::string>& launcher = {});
   ~Sluice();
   Sluice(const Sluice&) = delete;
   Sluice& operator=(const Sluice&) = delete;
