@@ -37,6 +37,15 @@ bool Slice::try_join(const Slice& next) noexcept {
   return true;
 }
 
+void Slice::slide_to(const char* to) noexcept {
+  if (owner_ == 0 || (owner_ & kSharedTag) != 0) return;
+  auto* chunk = reinterpret_cast<Chunk*>(owner_);
+  SL_CHECK(to >= chunk->data() && to <= data_);
+  char* target = chunk->data() + (to - chunk->data());
+  std::memmove(target, data_, size_);
+  data_ = target;
+}
+
 // Chain: unused slots always hold an empty Slice, so that only [begin_, end_) is ever moved
 // --------
 

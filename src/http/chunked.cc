@@ -10,6 +10,7 @@ namespace {
 
 constexpr uint8_t kMostDigits = 16;
 constexpr uint64_t kMostSize = INT64_MAX;
+constexpr size_t kSmallPiece = 512;
 
 bool is_space(char c) noexcept { return c == ' ' || c == '\t'; }
 
@@ -25,9 +26,10 @@ void ChunkedDecoder::reset() {
 }
 
 Status ChunkedDecoder::decode(Slice& input, Chain& body, const HeadLimits& limits) {
+  const char* run_end = nullptr;  // of the data of this input so far
   while (!input.is_empty() && state_ != State::kDone) {
     if (state_ == State::kData) {
-      take_data(input, body);
+      run_end = take_data(input, body, run_end);
     } else if (state_ == State::kTrailers) {
       SL_TRY([[maybe_unused]] Ok ok, take_trailers(input, limits));
     } else if (const char* fault = take_lines(input)) {
@@ -37,17 +39,18 @@ Status ChunkedDecoder::decode(Slice& input, Chain& body, const HeadLimits& limit
   return Ok{};
 }
 
-void ChunkedDecoder::take_data(Slice& input, Chain& body) {
-  if (input.size() <= left_) {
-    left_ -= input.size();
-    body.push_back(std::exchange(input, Slice()));
-  } else {
-    const auto size = static_cast<size_t>(left_);
-    left_ = 0;
-    body.push_back(input.sub(0, size));
-    input.remove_prefix(size);
-  }
+// Small pieces close up, or a body of tiny chunks behind a slow reader would take many times its
+// size. Returns where the data of this input end now.
+const char* ChunkedDecoder::take_data(Slice& input, Chain& body, const char* run_end) {
+  const auto size = static_cast<size_t>(std::min<uint64_t>(input.size(), left_));
+  Slice piece = input.sub(0, size);
+  input.remove_prefix(size);
+  left_ -= size;
   if (left_ == 0) state_ = State::kDataCr;
+  if (run_end != nullptr && size <= kSmallPiece) piece.slide_to(run_end);
+  run_end = piece.data() + size;
+  body.push_back(std::move(piece));
+  return run_end;
 }
 
 // All between two runs of data, byte by byte.

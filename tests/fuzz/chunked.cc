@@ -17,16 +17,26 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
+// In a pool chunk, as what is read from a socket.
+Slice as_read(ChunkPool& pool, std::string_view bytes) {
+  Chunk* chunk = pool.get(bytes.size());
+  bytes.copy(chunk->data(), bytes.size());
+  Slice slice = Slice::of_chunk(chunk, chunk->data(), bytes.size());
+  ChunkPool::unref(chunk);
+  return slice;
+}
+
 // In pieces of `first` and then `step` bytes.
 Outcome decode(std::string_view bytes, size_t first, size_t step,
                const HeadLimits& limits = kLimits) {
+  ChunkPool pool;
   ChunkedDecoder decoder;
   Chain body;
   Outcome outcome;
   size_t size = first;
   while (outcome.taken < bytes.size() && !decoder.is_done()) {
     size = std::min(size, bytes.size() - outcome.taken);
-    Slice input = Slice::from_static(bytes.substr(outcome.taken, size));
+    Slice input = as_read(pool, bytes.substr(outcome.taken, size));
     outcome.code = decoder.decode(input, body, limits).error().code();
     if (outcome.code != Errc::kNone) {
       outcome.taken = 0;

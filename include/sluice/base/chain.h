@@ -85,6 +85,9 @@ class Slice {
   }
   // Extends this slice by `next` if both have one owner and `next` begins where this ends.
   bool try_join(const Slice& next) noexcept;
+  // Moves the bytes down to `to`, before them in the same pool chunk; what lay between must be
+  // read by nobody any more. Does nothing when they do not lie in a pool chunk.
+  void slide_to(const char* to) noexcept;
   // A second slice on part of the same bytes.
   Slice sub(size_t offset, size_t count) const noexcept {
     SL_CHECK(offset <= size_ && count <= size_ - offset);

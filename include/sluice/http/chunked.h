@@ -19,8 +19,9 @@ inline constexpr size_t kMaxChunkLine = 256;  // size, extensions and CR
 
 class ChunkedDecoder {
  public:
-  // Consumes from `input` and appends body bytes to `body` (sharing memory, no copy). Stops at the
-  // end of the message: what is left in `input` belongs to the next one.
+  // Consumes from `input` and appends body bytes to `body` (sharing memory; small chunks are moved
+  // together over the lines between them). Stops at the end of the message: what is left in `input`
+  // belongs to the next one.
   // Error: kBadChunk with the place in words; kHeadTooLarge for a trailer section over the limit.
   Status decode(Slice& input, Chain& body, const HeadLimits& limits);
   bool is_done() const noexcept { return state_ == State::kDone; }
@@ -59,7 +60,7 @@ class ChunkedDecoder {
   const char* take_digit(char byte) noexcept;
   const char* take_extension_byte(char byte) noexcept;
   const char* take_lines(Slice& input) noexcept;
-  void take_data(Slice& input, Chain& body);
+  const char* take_data(Slice& input, Chain& body, const char* run_end);
   Status take_trailers(Slice& input, const HeadLimits& limits);
 
   State state_ = State::kSize;
