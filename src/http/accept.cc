@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "sluice/base/strings.h"
 #include "sluice/http/chars.h"
@@ -102,8 +101,7 @@ void drop_refused(Choices& encodings) noexcept {
 // ";q=" with the decimals that say something; nothing for 1.
 char* write_weight(char* out, uint16_t weight) noexcept {
   if (weight == kFullWeight) return out;
-  std::memcpy(out, ";q=0", 4);
-  out += 4;
+  out += std::string_view(";q=0").copy(out, 4);
   if (weight == 0) return out;
   *out++ = '.';
   for (int rest = weight, unit = 100; rest > 0; rest %= unit, unit /= 10) {
@@ -124,57 +122,66 @@ std::string_view write_choices(Choices& choices, char* begin) noexcept {
 
 bool is_white(char c) noexcept { return c == ' ' || c == '\t'; }
 
-// Copies `line` in its plain normal form. A quoted string is copied as it is, and so is what
-// follows a quote that is never closed.
-char* write_plain(std::string_view line, char* out) noexcept {
-  const char* const begin = out;
-  bool in_quotes = false;
-  for (size_t at = 0; at < line.size(); ++at) {
-    const char c = line[at];
-    if (in_quotes) {
-      *out++ = c;
-      if (c == '\\' && at + 1 < line.size()) {
-        *out++ = line[++at];
-      } else if (c == '"') {
-        in_quotes = false;
-      }
-    } else if (!is_white(c)) {
-      if (c == ',' && out != begin && out[-1] == ' ') --out;
-      in_quotes = c == '"';
-      *out++ = c;
-    } else if (out != begin && out[-1] != ' ' && out[-1] != ',') {
-      *out++ = ' ';
+// Writes lines, joined by commas, in their plain normal form. A quoted string is copied as it is,
+// and so is all that follows a quote which is never closed.
+class PlainWriter {
+ public:
+  explicit PlainWriter(char* out) noexcept : begin_(out), out_(out) {}
+
+  void line(std::string_view line) noexcept {
+    if (!is_first_) put(',');
+    is_first_ = false;
+    for (char c : line) put(c);
+  }
+  std::string_view text() const noexcept { return {begin_, static_cast<size_t>(out_ - begin_)}; }
+
+ private:
+  enum class State : uint8_t { kText, kQuoted, kEscape };
+
+  void put(char c) noexcept {
+    if (state_ == State::kText) return put_text(c);
+    *out_++ = c;
+    if (state_ == State::kEscape) {
+      state_ = State::kQuoted;
+    } else if (c == '\\') {
+      state_ = State::kEscape;
+    } else if (c == '"') {
+      state_ = State::kText;
     }
   }
-  return out;
-}
+  void put_text(char c) noexcept {
+    const char last = out_ == begin_ ? ',' : out_[-1];
+    if (is_white(c)) {
+      if (last != ' ' && last != ',') *out_++ = ' ';
+      return;
+    }
+    if (c == ',' && last == ' ') --out_;
+    if (c == '"') state_ = State::kQuoted;
+    *out_++ = c;
+  }
+
+  char* const begin_;
+  char* out_;
+  State state_ = State::kText;
+  bool is_first_ = true;
+};
 
 // The lines of one field in a request.
 struct Lines {
   const FieldList& request;
   std::string_view name;
+  FieldId id = field_id(name);
 
   // Calls f(value) for each until it returns false; whether it never did.
   template <typename F>
   bool for_each(F&& f) const noexcept {
     for (const Field& field : request) {
-      if (equals_ignore_case(field.name, name) && !f(field.value)) return false;
+      const bool is_one = field.id == id && equals_ignore_case(field.name, name);
+      if (is_one && !f(field.value)) return false;
     }
     return true;
   }
 };
-
-std::string_view write_plain_lines(const Lines& lines, char* begin) noexcept {
-  char* out = begin;
-  bool is_first = true;
-  lines.for_each([&](std::string_view line) {
-    if (!is_first) *out++ = ',';
-    is_first = false;
-    out = write_plain(line, out);
-    return true;
-  });
-  return {begin, static_cast<size_t>(out - begin)};
-}
 
 // RFC 4647 section 3.3.1: the whole tag, or its beginning up to a hyphen.
 bool range_matches(std::string_view range, std::string_view tag) noexcept {
@@ -188,6 +195,7 @@ std::optional<std::string_view> normal_selecting_field(const FieldList& request,
                                                        std::string_view name,
                                                        Arena& arena) noexcept {
   const Lines lines{request, name};
+  if (!request.has(lines.id)) return std::nullopt;
   size_t count = 0, most = 0;
   lines.for_each([&](std::string_view line) {
     ++count;
@@ -196,16 +204,20 @@ std::optional<std::string_view> normal_selecting_field(const FieldList& request,
   });
   if (count == 0) return std::nullopt;
   char* const out = arena.allocate_array<char>(most);
-  const FieldId id = field_id(name);
-  if (id == FieldId::kAcceptEncoding || id == FieldId::kAcceptLanguage) {
+  if (lines.id == FieldId::kAcceptEncoding || lines.id == FieldId::kAcceptLanguage) {
     Choices choices;
     if (lines.for_each([&](std::string_view line) { return add_choices(line, choices); })) {
-      if (id == FieldId::kAcceptEncoding) drop_refused(choices);
+      if (lines.id == FieldId::kAcceptEncoding) drop_refused(choices);
       sort_choices(choices);
       return write_choices(choices, out);
     }
   }
-  return write_plain_lines(lines, out);
+  PlainWriter plain(out);
+  lines.for_each([&](std::string_view line) {
+    plain.line(line);
+    return true;
+  });
+  return plain.text();
 }
 
 namespace {

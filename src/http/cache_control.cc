@@ -256,8 +256,10 @@ RequestDirectives parse_request_directives(const FieldList& fields) noexcept {
 std::optional<ResponseDirectives> parse_targeted_directives(const FieldList& fields,
                                                             std::string_view name) noexcept {
   ResponseDirectives out;
+  const FieldId id = field_id(name);
+  if (!fields.has(id)) return std::nullopt;
   for (const Field& field : fields) {
-    if (!equals_ignore_case(field.name, name)) continue;
+    if (field.id != id || !equals_ignore_case(field.name, name)) continue;
     if (!apply_targeted(field.value, out)) return std::nullopt;
   }
   if (!out.is_present) return std::nullopt;

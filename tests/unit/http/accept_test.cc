@@ -111,6 +111,7 @@ TEST_CASE("http/accept: other fields lose white space and lines only (RFC 9111 4
     CHECK(normal_of("Foo", row.normal) == row.normal);
   }
   CHECK(normal({{"Foo", "1"}, {"Bar", "x"}, {"foo", "2"}}, "foo") == "1,2");
+  CHECK(normal({{"Foo", "\"a"}, {"Foo", "b  c\"  d"}}, "foo") == "\"a,b  c\" d");
   CHECK(normal({{"Bar", "x"}}, "foo") == "absent");
   CHECK(normal({{"Foo", ""}}, "foo") == "");
 }
