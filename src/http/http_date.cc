@@ -176,10 +176,9 @@ void put_two(char* out, int value) noexcept {
 std::optional<int64_t> parse_http_date(std::string_view text, int64_t now) noexcept {
   Moment at;
   const DateReader in(text);
-  if (read_rfc850(in, at)) {
+  if (!read_fixdate(in, at) && !read_asctime(in, at)) {
+    if (!read_rfc850(in, at)) return std::nullopt;
     set_century(at, now);
-  } else if (!read_fixdate(in, at) && !read_asctime(in, at)) {
-    return std::nullopt;
   }
   if (!is_possible(at)) return std::nullopt;
   return seconds_of(at);
