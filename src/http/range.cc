@@ -75,7 +75,8 @@ bool touch(const ByteRange& a, const ByteRange& b) noexcept {
   return a.first <= b.last + 1 && b.first <= a.last + 1;
 }
 
-// Takes all that `range` touches out of `out` and into it; the place of the first of them.
+// Takes all that `range` touches out of `out` and into it; the place of the first of them. Once is
+// enough: what touches neither of two that are joined does not touch the whole.
 size_t absorb(ByteRange& range, ByteRanges& out) noexcept {
   size_t place = out.count;
   for (size_t i = 0; i < out.count;) {
@@ -87,7 +88,6 @@ size_t absorb(ByteRange& range, ByteRanges& out) noexcept {
     std::copy(out.begin() + i + 1, out.end(), out.items.begin() + static_cast<ptrdiff_t>(i));
     --out.count;
     place = std::min(place, i);
-    i = 0;  // grown, it may touch what it did not before
   }
   return std::min(place, out.count);
 }
