@@ -6,6 +6,7 @@
 
 #include "sluice/base/check.h"
 #include "sluice/base/strings.h"
+#include "sluice/http/http_date.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>

@@ -84,7 +84,4 @@ bool is_valid_request_id(std::string_view id) noexcept;
 // W3C Trace Context level 1: 00-<32 hex>-<16 hex>-<2 hex>, ids not all zero.
 bool is_valid_traceparent(std::string_view value) noexcept;
 
-// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7) into out[29].
-void write_http_date(char* out, int64_t unix_seconds) noexcept;
-
 }  // namespace sluice::http

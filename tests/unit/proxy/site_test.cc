@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "sluice/http/http_date.h"
 #include "sluice/upstream/pool_shared.h"
 
 namespace sluice::proxy {
