@@ -175,6 +175,9 @@ void WheelDriver::arm(TimePoint at) noexcept {
   auto cached = static_cast<int64_t>(uv_now(timer_.loop));
   auto on_timer = [](uv_timer_t* timer) noexcept {
     auto& self = *static_cast<WheelDriver*>(timer->data);
+    // A time kept from before libuv looked at its clock may lie before the slot that is due; hung
+    // anew with no time to wait, the timer would be called again within this very turn, for ever.
+    self.loop_.state().is_now_fresh = false;
     self.wheel_->advance(self.loop_.now());
   };
   uv_timer_start(&timer_, on_timer, static_cast<uint64_t>(std::max<int64_t>(due - cached, 0)), 0);

@@ -305,3 +305,22 @@ TEST_CASE("loop/timer: a periodic timer on a real loop") {
   CHECK(alarm.rings == 5);
   CHECK(alarm.rang_at - begin >= 10ms);
 }
+
+TEST_CASE("loop/timer: a turn that ended late does not keep a due timer from firing") {
+  struct SlowEnd final : Loop::TurnEnd {
+    explicit SlowEnd(Loop& on) : loop(on) {}
+    void on_turn_end() noexcept override {
+      TimePoint from = loop.now();
+      while (monotonic_now() - from < 10ms) {
+      }
+    }
+    Loop& loop;
+  };
+  Loop loop;
+  SlowEnd slow(loop);
+  Alarm alarm(loop);
+  alarm.timer.set_after(3ms);
+  loop.at_turn_end(slow);
+  loop.run();
+  CHECK(alarm.rings == 1);
+}
