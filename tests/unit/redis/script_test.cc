@@ -94,9 +94,7 @@ TEST_CASE("redis/script: a server that never knows it is not asked for ever") {
 }
 
 TEST_CASE("redis/script: no server, no result") {
-  ClientOptions options = options_for({});
-  options.link.address.path = "/nonexistent/redis.sock";
-  Bed bed(options);
+  Bed bed(options_for_nobody());
   Script script(bed.client, "return 1");
   CHECK(Run().get(script, {}, {}) == "-disconnected");
 }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -57,7 +57,7 @@ class RedisServer {
     std::filesystem::remove(socket());
     pid_ = fork();
     REQUIRE(pid_ >= 0);
-    if (pid_ > 0) return;
+    if (pid_ > 0) return await_open();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     execvp(argv[0], argv.data());
     _exit(127);
@@ -69,6 +69,19 @@ class RedisServer {
   }
   // SIGSTOP, SIGCONT.
   void signal(int number) const { ::kill(pid_, number); }
+
+  // Waits until it takes connections.
+  void await_open() const {
+    const SocketAddress address = *SocketAddress::from_path(socket());
+    const TimePoint deadline = monotonic_now() + seconds(20);
+    for (bool is_open = false; !is_open;) {
+      REQUIRE(monotonic_now() < deadline);
+      const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      is_open = ::connect(fd, address.raw(), address.size()) == 0;
+      ::close(fd);
+      if (!is_open) ::poll(nullptr, 0, 1);
+    }
+  }
 
   std::string socket() const { return folder_ + "/s"; }
   Address address() const {
@@ -231,6 +244,14 @@ inline ClientOptions options_for(Address address) {
   options.link.longest_pause = milliseconds(50);
   options.breaker = {.failures = 5, .open = milliseconds(20), .longest = milliseconds(40)};
   options.silence = seconds(10);
+  return options;
+}
+
+// The options of a client that finds nobody.
+inline ClientOptions options_for_nobody() {
+  ClientOptions options = options_for({});
+  options.link.address.path = "/nonexistent/redis.sock";
+  options.link.first_pause = options.link.longest_pause = seconds(1);
   return options;
 }
 
