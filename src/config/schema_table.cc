@@ -432,6 +432,11 @@ const Section& route_cache_section() {
           "How long after that it is still served while a new one is fetched.")
           .range_is(kMs, kYear)
           .or_off(),
+      value<&RouteCache::stale_if_error>(
+          "stale_if_error", kDurationValue,
+          "How long after that it is still served when the endpoint fails.")
+          .range_is(kMs, kYear)
+          .or_off(),
   });
   return section;
 }
@@ -492,8 +497,7 @@ const Section& route_section() {
                                                   "Changes to the response."),
           rows::section<&Route::cache>("cache", route_cache_section(),
                                        "Turns caching on, by RFC 9111.")
-              .only_when(to_pool)
-              .not_yet(Support::kRefused, kNotYet),
+              .only_when(to_pool),
       },
       finish_route);
   return section;
@@ -531,8 +535,10 @@ const Section& cache_section() {
   });
   static const Section section = section_of<Cache>({
       rows::section<&Cache::memory>("memory", memory, "The cache in this process."),
-      rows::section<&Cache::redis>("redis", redis, "A tier shared by edge hosts."),
-      values<&Cache::purge_from>("purge_from", kCidrValue, "Who may send PURGE."),
+      rows::section<&Cache::redis>("redis", redis, "A tier shared by edge hosts.")
+          .not_yet(Support::kIgnored, "only the memory of this process is used yet"),
+      values<&Cache::purge_from>("purge_from", kCidrValue, "Who may send PURGE.")
+          .not_yet(Support::kIgnored, "PURGE is answered by no listener yet"),
   });
   return section;
 }
@@ -592,8 +598,7 @@ const Section& root_section() {
       sections<&Config::routes>("routes", route_section(),
                                 "The first that matches wins, in this order.")
           .else_is("everything to the only pool"),
-      rows::section<&Config::cache>("cache", cache_section(), "Where cached responses are kept.")
-          .not_yet(Support::kIgnored, "nothing is cached yet in this version"),
+      rows::section<&Config::cache>("cache", cache_section(), "Where cached responses are kept."),
       rows::section<&Config::admin>("admin", admin_section(), "API, metrics and dashboard."),
       rows::section<&Config::access_log>("access_log", access_log_section(), "One line a request."),
   });

@@ -58,6 +58,18 @@ void Exchange::begin(const http::RequestHead& head) noexcept {
   run();
 }
 
+void Exchange::begin_fetch(const FetchBegin& begin) noexcept {
+  head_ = begin.head;
+  has_head_ = is_fetch_ = true;
+  begin_ = monotonic_now();
+  route_ = &begin.route;
+  target_ = begin.target;
+  request_id_ = begin.request_id;
+  traceparent_ = begin.traceparent;
+  go(Step::kAdmit);
+  run();
+}
+
 void Exchange::refuse(Error error, const http::RequestHead* head) noexcept {
   if (head != nullptr) head_ = *head;
   has_head_ = head != nullptr;
@@ -99,6 +111,12 @@ Exchange::Turn Exchange::step() noexcept {
       return step_handle();
     case Step::kAdmit:
       return step_admit();
+    case Step::kLookup:
+      return step_lookup();
+    case Step::kFollow:
+      return step_follow();
+    case Step::kServe:
+      return step_serve();
     case Step::kPick:
       return step_pick();
     case Step::kQueue:
@@ -139,7 +157,8 @@ Exchange::Turn Exchange::fail(Error error) noexcept {
   error_ = error;
   drop_upstream(CloseReason::kAborted);
   end_wait();
-  bool may_answer = !response_begun_ && status_for(error.code()) != 0;
+  bool may_answer =
+      !response_begun_ && status_for(error.code()) != 0 && !client_->take_error(error);
   go(may_answer ? Step::kReply : Step::kAbort);
   return Turn::go_on;
 }
@@ -235,6 +254,10 @@ Exchange::Turn Exchange::step_admit() noexcept {
   if (Error error = client_->error()) return fail(error);
   if (target_ != "*" && target_.front() != '/') return fail(Error(Errc::kBadTarget));
   if (http::count_own_hops(head_.fields) >= kMostOwnHops) return fail(Error(Errc::kLoopDetected));
+  if (route_->cache && site_.kit().cache != nullptr && !is_fetch_) {
+    go(Step::kLookup);
+    return Turn::go_on;
+  }
   route_->pool->count_request(site_.kit().loop.now());
   go(Step::kPick);
   return Turn::go_on;
@@ -521,8 +544,9 @@ Exchange::Turn Exchange::step_respond() noexcept {
   how.keep_length = head_.method == http::Method::head || response.status == 304;
   how.keep_alive = head_.keep_alive && !site_.kit().draining;
   how.request_id = request_id_;
-  how.extra_lines = sticky_line();
+  how.extra_lines = response_lines();
   how.edits = route_->response_edits.is_empty() ? nullptr : &route_->response_edits;
+  if (cache_ != nullptr) invalidate_for(response);
   client_->send_head(response, how);
   status_ = response.status;
   response_begun_ = true;
@@ -596,6 +620,7 @@ Exchange::Turn Exchange::step_abort() noexcept {
 Exchange::Turn Exchange::step_finish() noexcept {
   SL_CHECK(upstream_ == nullptr && endpoint_ == nullptr);
   if (call_ != nullptr) call_->detach(client_ != nullptr);
+  end_cache_use();
   ClientStream* client = std::exchange(client_, nullptr);
   account(client_info_);
   go(Step::kDone);

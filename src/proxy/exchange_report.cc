@@ -16,6 +16,7 @@ constexpr int kStatusClientClosed = 499;  // for the log only: it left before it
 // Counters and the one line of the access log.
 void Exchange::account(const ClientInfo& client) noexcept {
   WorkerKit& kit = site_.kit();
+  if (is_fetch_) return;  // its asker tells of it
   if (status_ == 0) status_ = kStatusClientClosed;
   Duration total = monotonic_now() - begin_;
   kit.counters.add(stats::Counter::requests);
@@ -47,6 +48,7 @@ void Exchange::account(const ClientInfo& client) noexcept {
   if (route_ != nullptr && route_->pool != nullptr) record.pool = route_->pool->name();
   record.endpoint = last_endpoint_;
   record.attempts = attempts_;
+  record.cache = cache_word_;
   record.protocol = head_.minor_version == 0 ? "HTTP/1.0" : client.protocol;
   if (const http::Field* f = head_.fields.find(http::FieldId::kReferer)) record.referer = f->value;
   if (const http::Field* f = head_.fields.find(http::FieldId::kUserAgent))

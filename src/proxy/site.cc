@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <new>
 
 #include "sluice/base/check.h"
@@ -39,6 +40,21 @@ http::FieldEdits edits_of(const config::HeaderEdits& configured) {
   for (const auto& field : configured.add) edits.add.emplace_back(field.name, field.value);
   for (const auto& name : configured.remove) edits.remove.push_back(lower(name));
   return edits;
+}
+
+SiteCache cache_of(const config::Route& route, const config::Config& config) {
+  SiteCache made;
+  cache::CacheRules& rules = made.rules;
+  if (route.cache->default_ttl > Duration{0}) rules.default_ttl = route.cache->default_ttl;
+  rules.stale_while_revalidate = route.cache->stale_while_revalidate;
+  rules.stale_if_error = route.cache->stale_if_error;
+  // One URL may lead to different pools, by header or method; then they share nothing.
+  const bool is_only_pool =
+      std::all_of(config.routes.begin(), config.routes.end(), [&](const config::Route& other) {
+        return !other.cache || other.pool_index == route.pool_index;
+      });
+  if (!is_only_pool) made.key.space = route.pool;
+  return made;
 }
 
 }  // namespace
@@ -115,6 +131,7 @@ Site::Site(WorkerKit& kit, config::SnapshotPtr snapshot,
     made.id = names.intern(route.name);
     made.request_edits = edits_of(route.request_headers);
     made.response_edits = edits_of(route.response_headers);
+    if (route.cache) made.cache = cache_of(route, snapshot_->config);
     routes_.push_back(std::move(made));
   }
 }

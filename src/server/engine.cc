@@ -25,7 +25,8 @@ Engine::Engine(loop::Loop& loop, uint32_t workers)
       health_(loop, block_.counters),
       ceiling_(std::make_shared<downstream::ClientCeiling>(
           downstream::ClientCeiling::for_limit(open_files_limit(), workers))),
-      fleet_(workers, {loop, stats_, names_, *logs_}) {
+      cache_({}, "sluice:", workers),
+      fleet_(workers, {loop, stats_, names_, *logs_, cache_}) {
   log_attach(&logs_->diagnostics(workers));
 }
 
@@ -77,6 +78,8 @@ void Engine::publish(config::Config config, Needs needs, std::function<void()> d
   installation->pools = registry_.apply(*snapshot_);
   installation->retired = registry_.take_retired();
   installation->doors = needs.doors;
+  const config::CacheMemory& memory = snapshot_->config.cache.memory;
+  cache_.store.set_limits(memory.size, memory.max_object);
   doors_ = std::move(needs.doors);
   health_.apply(snapshot_, installation->pools);
   // The log first, so that the first request of a generation is in it.

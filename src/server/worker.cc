@@ -67,7 +67,8 @@ Worker::Inside::Inside(loop::Loop& own, stats::Block& block, const WorkerDeps& d
           .loop = own,
           .counters = block.counters,
           .requests = block.requests,
-          .connections = pool},
+          .connections = pool,
+          .cache = &deps.cache},
       sweeper(loop::Timer::make<&Inside::sweep>(own, this)) {}
 
 // All connections are gone before their listeners, all exchanges before their sites.
@@ -228,6 +229,7 @@ void Worker::Inside::sweep_soon() {
 void Worker::Inside::sweep() noexcept {
   std::erase_if(leaving, [](const Open& each) { return each.listener->is_empty(); });
   std::erase_if(old_sites, [](const auto& each) { return each->active() == 0; });
+  if (on_drained && open.empty() && leaving.empty()) kit.cancel_background();
   if (on_drained && is_empty()) std::exchange(on_drained, nullptr)();
   if (leaving.empty() && old_sites.empty() && !on_drained) return;
   next_sweep = on_drained ? kFirstSweep : std::min(next_sweep * 2, kLastSweep);
@@ -252,6 +254,7 @@ void Worker::Inside::close_everything() {
       each.listener->close_all(CloseReason::kShutdown);
     }
   }
+  kit.cancel_background();
 }
 
 // Sharing connections -----------------------------------------------------------------------------

@@ -286,6 +286,7 @@ struct HeaderEdits {
 struct RouteCache {
   Duration default_ttl{0};             // freshness of what says nothing about it itself. 0: off
   Duration stale_while_revalidate{0};  // 0: off
+  Duration stale_if_error{0};          // 0: off
   bool operator==(const RouteCache&) const = default;
 };
 

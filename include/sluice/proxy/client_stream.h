@@ -52,6 +52,8 @@ class ClientStream {
   // kNone while all is well; else kBadChunk, kBodyTooLarge, kBodyTimeout, kClientGone. Terminal for
   // the request; a reply may still be sent unless it is kClientGone.
   virtual Error error() const noexcept = 0;
+  // An error instead of an answer: true when the client words it itself; abort() follows.
+  virtual bool take_error(Error) noexcept { return false; }
   virtual void pause_body() noexcept = 0;
   virtual void resume_body() noexcept = 0;
 

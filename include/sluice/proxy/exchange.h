@@ -21,6 +21,9 @@
 #include "sluice/base/arena.h"
 #include "sluice/base/clock.h"
 #include "sluice/base/error.h"
+#include "sluice/base/ref.h"
+#include "sluice/cache/flight.h"
+#include "sluice/cache/store_memory.h"
 #include "sluice/http/message.h"
 #include "sluice/loop/loop.h"
 #include "sluice/loop/timer.h"
@@ -35,6 +38,7 @@
 namespace sluice::proxy {
 
 struct LocalReply;
+struct TryFacts;  // fetch.h
 class LocalCall;  // local_call.h
 
 class Exchange final : public ClientListener,
@@ -52,6 +56,16 @@ class Exchange final : public ClientListener,
   // The request is not acceptable: answers with the error and ends. `head` is for the log and the
   // reply's form; nullptr when it could not be parsed.
   void refuse(Error error, const http::RequestHead* head) noexcept;
+  // For the cache: `client` is a Fetch, whose order has gone through routing and look-up.
+  struct FetchBegin {
+    const http::RequestHead& head;
+    const SiteRoute& route;
+    std::string_view target, request_id, traceparent;
+  };
+  void begin_fetch(const FetchBegin& begin) noexcept;
+  TryFacts facts() const noexcept;
+  Error error() const noexcept { return error_; }
+
   // The worker is asked to close at once (drain deadline passed).
   void cancel(Errc why) noexcept;
 
@@ -79,6 +93,9 @@ class Exchange final : public ClientListener,
   Turn step_route() noexcept;
   Turn step_handle() noexcept;
   Turn step_admit() noexcept;
+  Turn step_lookup() noexcept;
+  Turn step_follow() noexcept;
+  Turn step_serve() noexcept;
   Turn step_pick() noexcept;
   Turn step_queue() noexcept;
   Turn step_acquire() noexcept;
@@ -116,6 +133,21 @@ class Exchange final : public ClientListener,
   void send_local(LocalReply&& reply) noexcept;
   void end_wait() noexcept;
   void on_deadline() noexcept;
+  struct CacheUse;
+  CacheUse* begin_cache_use() noexcept;
+  void end_cache_use() noexcept;
+  Turn serve_from(const cache::Variants& found, cache::Entry& entry) noexcept;
+  Turn serve(Ref<cache::Entry> entry, std::string_view detail) noexcept;
+  Turn miss(const cache::Variants& found, cache::Entry* matching) noexcept;
+  Turn start_fetch(const cache::Variants& found, cache::Entry* matching,
+                   Ref<cache::Flight> flight) noexcept;
+  void refresh(const cache::Variants& found, cache::Entry& entry) noexcept;
+  Turn follow_fetch() noexcept;
+  Turn follow_flight() noexcept;
+  bool serve_stale(int status, Error error) noexcept;
+  void invalidate_for(const http::ResponseHead& response) noexcept;
+  std::string_view cache_lines() noexcept;
+  std::string_view response_lines() noexcept;
   void account(const ClientInfo& client) noexcept;
   static void print_crash(int fd, const void* exchange) noexcept;
 
@@ -135,6 +167,9 @@ class Exchange final : public ClientListener,
   int max_forwards_ = -1;
   const SiteRoute* route_ = nullptr;
   std::shared_ptr<LocalCall> call_;  // a handler's
+  CacheUse* cache_ = nullptr;        // on a route with a cache; in the arena
+  bool is_fetch_ = false;            // the client is a Fetch
+  std::string_view cache_word_;      // for the log
 
   // The try under way.
   upstream::Endpoint* endpoint_ = nullptr;  // claimed

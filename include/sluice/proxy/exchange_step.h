@@ -11,6 +11,9 @@ enum class Step : uint8_t {
   kRoute,    // which route; methods that are not forwarded
   kHandle,   // a local handler answers
   kAdmit,    // limits, counters
+  kLookup,   // what the cache has
+  kFollow,   // a fetch for the cache is under way
+  kServe,    // a stored response to the client
   kPick,     // which endpoint
   kQueue,    // waiting for a place at one
   kAcquire,  // an idle connection, or
@@ -29,8 +32,9 @@ enum class Step : uint8_t {
 
 constexpr std::string_view to_string(Step step) noexcept {
   constexpr std::string_view kNames[] = {
-      "born",  "route", "handle",  "admit", "pick",  "queue", "acquire", "connect", "send",
-      "await", "judge", "respond", "relay", "reply", "flush", "abort",   "finish",  "done"};
+      "born",    "route",   "handle", "admit", "lookup", "follow",  "serve",
+      "pick",    "queue",   "acquire", "connect", "send", "await", "judge",
+      "respond", "relay", "reply",  "flush", "abort",  "finish", "done"};
   return kNames[static_cast<uint8_t>(step)];
 }
 
@@ -48,7 +52,7 @@ constexpr bool allowed(Step from, Step to) noexcept {
   uint32_t next = 0;
   switch (from) {
     case Step::kBorn:
-      next = bits(Step::kRoute, Step::kReply, Step::kAbort);
+      next = bits(Step::kRoute, Step::kAdmit, Step::kReply, Step::kAbort);
       break;
     case Step::kRoute:
       next = bits(Step::kHandle, Step::kAdmit, Step::kReply, Step::kFlush, Step::kAbort);
@@ -57,7 +61,16 @@ constexpr bool allowed(Step from, Step to) noexcept {
       next = bits(Step::kReply, Step::kFlush, Step::kAbort);
       break;
     case Step::kAdmit:
-      next = bits(Step::kPick, Step::kReply, Step::kAbort);
+      next = bits(Step::kLookup, Step::kPick, Step::kReply, Step::kAbort);
+      break;
+    case Step::kLookup:
+      next = bits(Step::kServe, Step::kFollow, Step::kPick, Step::kReply, Step::kAbort);
+      break;
+    case Step::kFollow:
+      next = bits(Step::kLookup, Step::kServe, Step::kRespond, Step::kReply, Step::kAbort);
+      break;
+    case Step::kServe:
+      next = bits(Step::kRelay, Step::kFlush, Step::kAbort);
       break;
     case Step::kPick:
       next = bits(Step::kQueue, Step::kAcquire, Step::kReply, Step::kAbort);

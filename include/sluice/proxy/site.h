@@ -7,10 +7,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "sluice/base/list.h"
 #include "sluice/base/random.h"
+#include "sluice/cache/key.h"
+#include "sluice/cache/policy_rules.h"
 #include "sluice/config/snapshot.h"
 #include "sluice/http/forwarding.h"
 #include "sluice/loop/loop.h"
@@ -23,9 +27,23 @@
 #include "sluice/upstream/pool.h"
 #include "sluice/upstream/registry.h"
 
+namespace sluice::cache {
+struct Cache;
+}
+
 namespace sluice::proxy {
 
 class Exchange;
+
+// Work of a worker that no connection ends; linked in the kit while it runs.
+class Background : public ListNode<Background> {
+ public:
+  // At once; it unlinks itself.
+  virtual void cancel() noexcept = 0;
+
+ protected:
+  ~Background() = default;
+};
 
 // Lasts as long as the worker.
 struct WorkerKit {
@@ -35,8 +53,14 @@ struct WorkerKit {
   stats::RequestTable& requests;
   upstream::ConnectionPool& connections;
   AccessLog* access_log = nullptr;  // nullptr: off
+  cache::Cache* cache = nullptr;    // nullptr: routes do not cache
   Random random{};
   bool draining = false;  // answers carry Connection: close
+
+  List<Background> background{};
+  void cancel_background() noexcept {
+    while (Background* each = background.front()) each->cancel();
+  }
 
   // "Sun, 06 Nov 1994 08:49:37 GMT", made once a second. Good until the next call.
   std::string_view http_date() noexcept;
@@ -55,11 +79,18 @@ struct WorkerKit {
   size_t free_count_ = 0;
 };
 
+// What a route with a cache goes by.
+struct SiteCache {
+  cache::CacheRules rules;
+  cache::KeyRule key;
+};
+
 struct SiteRoute {
   const config::Route* route = nullptr;
   upstream::Pool* pool = nullptr;  // Action::kPool
   uint16_t id = 0;                 // for stats::RequestTable
   http::FieldEdits request_edits, response_edits;
+  std::optional<SiteCache> cache;
 };
 
 class Site {

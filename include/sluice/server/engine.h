@@ -17,6 +17,7 @@
 #include "sluice/server/fleet.h"
 #include "sluice/server/logs.h"
 #include "sluice/server/sockets.h"
+#include "sluice/cache/cache.h"
 #include "sluice/stats/collect.h"
 #include "sluice/upstream/health_checker.h"
 #include "sluice/upstream/registry.h"
@@ -54,6 +55,7 @@ class Engine {
   Fleet& fleet() noexcept { return fleet_; }
   const Fleet& fleet() const noexcept { return fleet_; }
   const std::shared_ptr<Logs>& logs() noexcept { return logs_; }
+  const cache::Cache& cache() const noexcept { return cache_; }
   uint64_t log_dropped() const noexcept { return logs_->dropped(access_); }
   const stats::Collect& stats() const noexcept { return stats_; }
   stats::NameTable& names() noexcept { return names_; }
@@ -73,6 +75,7 @@ class Engine {
   std::shared_ptr<downstream::ClientCeiling> ceiling_;
   std::vector<Door> doors_;
   AccessOutputs access_;
+  cache::Cache cache_;  // beyond the workers
   Fleet fleet_;
   std::unique_ptr<loop::Work> retiring_;
 };

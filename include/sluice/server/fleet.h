@@ -21,6 +21,7 @@ class Fleet {
     stats::Collect& stats;
     stats::NameTable& names;
     Logs& logs;
+    cache::Cache& cache;
   };
   Fleet(uint32_t workers, const Deps& deps);
   ~Fleet();  // stop()

@@ -19,6 +19,7 @@
 
 #include "sluice/base/clock.h"
 #include "sluice/base/log_ring.h"
+#include "sluice/cache/cache.h"
 #include "sluice/config/snapshot.h"
 #include "sluice/downstream/listener.h"
 #include "sluice/loop/loop.h"
@@ -51,6 +52,7 @@ class Worker;
 struct WorkerDeps {
   stats::Collect& stats;
   stats::NameTable& names;
+  cache::Cache& cache;
   const std::vector<std::unique_ptr<Worker>>& all;
 };
 

@@ -1,0 +1,201 @@
+// A response fetched for the cache: an exchange with an endpoint that has no client of its own.
+//
+// In between stands this: towards the exchange it is the client; towards the exchange of the client
+// who asked (the asker) it is an endpoint's stream. When the head comes it decides: a response that
+// is stored goes into an entry, from which the asker and everybody else is served as it grows; any
+// other is passed on to the asker as it comes, with backpressure; a 304 to our own conditions
+// freshens the stored entry. The asker may leave: what is being stored is fetched to its end.
+//
+// Owner: itself; ends when its exchange has ended and its asker has let go, and then buries itself.
+// Thread: the worker's. Both sides are told of progress at the end of the turn, never inside a call.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "sluice/base/arena.h"
+#include "sluice/cache/cache.h"
+#include "sluice/cache/policy_store.h"
+#include "sluice/cache/policy_validate.h"
+#include "sluice/loop/loop.h"
+#include "sluice/proxy/client_stream.h"
+#include "sluice/proxy/site.h"
+#include "sluice/upstream/upstream_stream.h"
+
+namespace sluice::proxy {
+
+class Exchange;
+
+// What is fetched, and for whom. Everything is copied; entries are shared.
+struct FetchOrder {
+  Site& site;
+  const SiteRoute& route;
+  const http::RequestHead& request;
+  const ClientInfo& client;
+  const cache::KeyUrl& url;
+  const cache::Key& key;
+  std::string_view target;  // as it goes to the endpoint
+  std::string_view request_id, traceparent;
+  const cache::Variants* stored = nullptr;  // to be validated
+  const cache::Entry* matching = nullptr;   // of them: the one that goes with the request
+  Ref<cache::Flight> flight = {};           // who waits; none when nobody can
+};
+
+// How the try at an endpoint went, for the asker's log line.
+struct TryFacts {
+  std::string_view endpoint;
+  uint16_t endpoint_id = 0;
+  uint32_t attempts = 0;
+  Duration connect{0}, first_byte{0}, queue{0};
+};
+
+class Fetch final : public ClientStream,
+                    public Background,
+                    public loop::Buried,
+                    private loop::Loop::TurnEnd {
+ public:
+  enum class Verdict : uint8_t {
+    asking,  // no head yet
+    serve,   // entry() is the answer
+    pass,    // answer() brings it
+    failed   // error() says why there is none
+  };
+
+  // Its exchange has begun when this returns; it may even have failed.
+  static Fetch* start(const FetchOrder& order);
+
+  Verdict verdict() const noexcept { return verdict_; }
+  const Ref<cache::Entry>& entry() const noexcept { return entry_; }
+  cache::NoStoreReason why_not_stored() const noexcept { return refused_; }
+  bool was_validated() const noexcept { return was_validated_; }  // by a 304
+  // The entry's body broke off for want of room, and answer() brings what comes after it.
+  bool is_overflowing() const noexcept { return is_overflowing_; }
+  // Lines that the exchange wanted in the head of what is passed.
+  std::string_view extra_lines() const noexcept { return extra_lines_; }
+  int endpoint_status() const noexcept { return endpoint_status_; }  // 0: no answer
+  Error failure() const noexcept { return error_; }                  // with `failed`
+  const TryFacts& facts() const noexcept { return facts_; }
+  void cancel() noexcept override;
+  // For the asker, who owes it release() or abandon(). Nobody asks: a refresh in the background.
+  upstream::UpstreamStream& answer() noexcept { return answer_; }
+
+  // ClientStream, for the exchange.
+  const ClientInfo& client() const noexcept override { return info_; }
+  Chain& body() noexcept override { return no_body_; }
+  bool is_body_complete() const noexcept override { return true; }
+  bool is_body_held() const noexcept override { return false; }
+  const http::FieldList& trailers() const noexcept override { return no_trailers_; }
+  Error error() const noexcept override;
+  bool take_error(Error error) noexcept override;
+  void pause_body() noexcept override {}
+  void resume_body() noexcept override {}
+  void send_interim(const http::ResponseHead& head) override;
+  void send_head(const http::ResponseHead& head, const http::ResponseForwarding& how) override;
+  void send_body(Chain&& bytes) override;
+  void send_end(const http::FieldList* trailers) override;
+  void flush() noexcept override {
+    if (has_news_) tell();
+  }
+  size_t pending() const noexcept override;
+  void end() noexcept override;
+  void abort(CloseReason reason) noexcept override;
+
+ private:
+  // The asker's side.
+  class Answer final : public upstream::UpstreamStream {
+   public:
+    explicit Answer(Fetch& fetch) noexcept : fetch_(fetch) {}
+    void begin(upstream::UpstreamListener* listener, Arena* arena) noexcept override;
+    void send_head(const http::RequestHead&, const http::RequestForwarding&) override {}
+    void send_body(Chain&&) override {}
+    void send_end(const http::FieldList*) override {}
+    void flush() noexcept override {}
+    size_t pending() const noexcept override { return 0; }
+    const http::ResponseHead* interim() const noexcept override { return fetch_.interim_; }
+    void pop_interim() noexcept override { fetch_.interim_ = nullptr; }
+    const http::ResponseHead* head() const noexcept override { return fetch_.head_; }
+    Chain& body() noexcept override { return fetch_.passing_; }
+    bool is_complete() const noexcept override { return fetch_.is_passed_; }
+    const http::FieldList& trailers() const noexcept override { return fetch_.trailers_; }
+    Error error() const noexcept override { return fetch_.error_; }
+    bool has_response_bytes() const noexcept override { return fetch_.head_ != nullptr; }
+    void pause_body() noexcept override { fetch_.is_paused_ = true; }
+    void resume_body() noexcept override;
+    bool is_paused() const noexcept override { return fetch_.is_paused_; }
+    void expect_by(TimePoint, Errc) noexcept override {}  // the exchange has deadlines of its own
+    bool is_reused() const noexcept override { return false; }
+    upstream::Endpoint& endpoint() noexcept override;
+    void release() noexcept override { fetch_.let_go(); }
+    void abandon(CloseReason) noexcept override { fetch_.let_go(); }
+
+   private:
+    Fetch& fetch_;
+  };
+
+  explicit Fetch(const FetchOrder& order);
+  ~Fetch() override;
+
+  void prepare(const FetchOrder& order);
+  void ask();
+  void pass(const http::ResponseHead& head, const http::ResponseForwarding& how);
+  bool try_store(const http::ResponseHead& head, const http::ResponseForwarding& how);
+  bool freshen(const http::ResponseHead& head);
+  Ref<cache::Entry> updated(const cache::Entry& old, const http::ResponseHead& head);
+  void overflow(const Chain& bytes, uint64_t before);
+  void store_whole();
+  void end_flight(cache::Flight::State state, Error error = {}) noexcept;
+  void tell() noexcept;
+  void let_go() noexcept;
+  void on_turn_end() noexcept override;
+
+  Site& site_;
+  const SiteRoute& route_;
+  Arena arena_;
+  std::string ip_, listener_;
+  ClientInfo info_;
+  http::RequestHead request_;   // as it is sent: with our conditions in place of the client's
+  http::RequestHead original_;  // without any
+  cache::KeyUrl url_;
+  cache::Key key_;
+  std::string_view target_, request_id_, traceparent_;
+  cache::Variants stored_;
+  std::span<const cache::Stored> stored_facts_;  // of the same
+  std::optional<size_t> matching_;
+  cache::Conditions conditions_;
+  Ref<cache::Flight> flight_;
+  uint64_t purges_at_start_ = 0;
+  WallTime sent_{};
+
+  Answer answer_{*this};
+  Exchange* exchange_ = nullptr;
+  upstream::UpstreamListener* asker_ = nullptr;
+  Arena* asker_arena_ = nullptr;
+  bool has_asker_ = true;
+
+  Verdict verdict_ = Verdict::asking;
+  cache::NoStoreReason refused_ = cache::NoStoreReason::kNone;
+  bool was_validated_ = false;
+  bool is_overflowing_ = false;
+  bool asks_again_ = false;  // a 304 that fits nothing: once more without conditions
+  bool has_news_ = false;    // for the asker
+  bool wakes_exchange_ = false;
+  bool is_buried_ = false;
+  int endpoint_status_ = 0;
+  Error error_;
+  TryFacts facts_;
+  Ref<cache::Entry> entry_;
+  Ref<cache::Body> growing_;
+  const http::ResponseHead* interim_ = nullptr;
+  const http::ResponseHead* head_ = nullptr;  // of what is passed; in the asker's arena
+  std::string_view extra_lines_;
+  Chain passing_;
+  http::FieldList trailers_;
+  bool is_passed_ = false;
+  bool is_paused_ = false;
+  Chain no_body_;
+  http::FieldList no_trailers_;
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,392 @@
+// The steps of an exchange on a route with a cache: what is stored is served, what is not is
+// fetched by a Fetch, and who asks for the same thing meanwhile follows it.
+#include <algorithm>
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "sluice/base/strings.h"
+#include "sluice/cache/cache.h"
+#include "sluice/cache/policy_invalidate.h"
+#include "sluice/cache/policy_request.h"
+#include "sluice/cache/policy_reuse.h"
+#include "sluice/cache/policy_status.h"
+#include "sluice/cache/vary.h"
+#include "sluice/proxy/entry_sender.h"
+#include "sluice/proxy/exchange.h"
+#include "sluice/proxy/fetch.h"
+#include "sluice/proxy/local_reply.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr uint8_t kMostRounds = 3;  // look-ups after fetches of others that came to nothing
+
+int64_t unix_seconds(WallTime time) noexcept {
+  return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+}  // namespace
+
+// What an exchange knows of the cache; lives in its arena until step_finish.
+struct Exchange::CacheUse final : cache::FlightWaiter {
+  explicit CacheUse(Exchange& its_exchange) noexcept : exchange(its_exchange) {}
+  void on_flight_progress() noexcept override { exchange.run(); }
+  // False when too many follow it already.
+  bool follow(Ref<cache::Flight> followed) noexcept {
+    WorkerKit& kit = exchange.site_.kit();
+    if (!followed->wait(*this, kit.loop, kit.index)) return false;
+    flight = std::move(followed);
+    return true;
+  }
+
+  Exchange& exchange;
+  cache::RequestPlan plan;
+  cache::KeyUrl url;
+  cache::Key key;
+  Ref<cache::Entry> stale;     // may be sent should no endpoint answer
+  Fetch* fetch = nullptr;      // while upstream_ is its answer
+  Ref<cache::Flight> flight;   // followed
+  std::optional<EntrySender> sender;
+  cache::CacheStatus status;
+  bool is_fresh_fetch = false;  // what is sent came for this very request
+  uint8_t rounds = 0;
+};
+
+// Look up -----------------------------------------------------------------------------------------
+
+// Nothing when this request has no key: then it goes to an endpoint as if there were no cache.
+Exchange::CacheUse* Exchange::begin_cache_use() noexcept {
+  auto* use = new (arena_.allocate(sizeof(CacheUse), alignof(CacheUse))) CacheUse(*this);
+  const SiteCache& rule = *route_->cache;
+  use->plan = cache::judge_request(head_, rule.rules);
+  use->url = {client_info_.scheme, head_.authority, target_};
+  use->status.forwarded = use->plan.reason;
+  auto key = cache::make_key(use->url, head_.fields, rule.key, site_.kit().cache->secret, arena_);
+  if (key) {
+    use->key = *key;
+  } else {
+    use->plan.may_look_up = use->plan.may_store = false;
+    use->status.forwarded = cache::ForwardReason::bypass;
+  }
+  return use;
+}
+
+Exchange::Turn Exchange::step_lookup() noexcept {
+  SL_CHECK(upstream_ == nullptr && !response_begun_);
+  if (cache_ == nullptr) cache_ = begin_cache_use();
+  CacheUse& use = *cache_;
+  stats::Counters& counters = site_.kit().counters;
+  if (!use.plan.may_look_up) {
+    counters.add(stats::Counter::cache_bypasses);
+    cache_word_ = "bypass";
+    route_->pool->count_request(site_.kit().loop.now());
+    go(Step::kPick);
+    return Turn::go_on;
+  }
+  cache::Variants found;
+  site_.kit().cache->store.find(use.key, found);
+  cache::Entry* entry = cache::choose_variant(found.all(), head_.fields, arena_);
+  if (entry != nullptr) return serve_from(found, *entry);
+  use.status.forwarded =
+      found.is_empty() ? cache::ForwardReason::uri_miss : cache::ForwardReason::vary_miss;
+  return miss(found, nullptr);
+}
+
+// RFC 9111 section 4: the stored response may do, or has to be validated first.
+Exchange::Turn Exchange::serve_from(const cache::Variants& found, cache::Entry& entry) noexcept {
+  CacheUse& use = *cache_;
+  stats::Counters& counters = site_.kit().counters;
+  const cache::ReuseVerdict verdict =
+      cache::judge_reuse(cache::facts_of(entry), use.plan.directives, wall_now());
+  entry.touch();
+  use.status.ttl = verdict.ttl;
+  switch (verdict.reuse) {
+    case cache::Reuse::fresh:
+      counters.add(stats::Counter::cache_memory_hits);
+      cache_word_ = "hit";
+      break;
+    case cache::Reuse::stale_while_revalidate:
+      refresh(found, entry);
+      [[fallthrough]];
+    case cache::Reuse::max_stale:
+      counters.add(stats::Counter::cache_memory_stale);
+      cache_word_ = "stale";
+      break;
+    case cache::Reuse::must_validate:
+      use.status.forwarded = verdict.reason;
+      return miss(found, &entry);
+  }
+  use.status.forwarded = cache::ForwardReason::none;
+  return serve(Ref<cache::Entry>(&entry), "memory");
+}
+
+Exchange::Turn Exchange::serve(Ref<cache::Entry> entry, std::string_view detail) noexcept {
+  cache_->status.detail = detail;
+  cache_->sender.emplace(std::move(entry), head_, arena_);
+  go(Step::kServe);
+  return Turn::go_on;
+}
+
+// RFC 5861 section 3: one request in the background, whoever asks meanwhile.
+void Exchange::refresh(const cache::Variants& found, cache::Entry& entry) noexcept {
+  cache::Flights::Joined joined = site_.kit().cache->flights.join(cache_->key);
+  if (!joined.is_first) return;
+  FetchOrder order{site_,       *route_,     head_,       client_info_, cache_->url, cache_->key,
+                   target_,     request_id_, traceparent_};
+  order.stored = &found;
+  order.matching = &entry;
+  order.flight = std::move(joined.flight);
+  Fetch::start(order)->answer().release();
+}
+
+// Not stored, or to be validated: one fetches, the others follow.
+Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matching) noexcept {
+  CacheUse& use = *cache_;
+  cache::Cache& shared = *site_.kit().cache;
+  if (use.rounds == 0) site_.kit().counters.add(stats::Counter::cache_memory_misses);
+  cache_word_ = matching != nullptr ? "validate" : "miss";
+  if (matching != nullptr) use.stale = Ref<cache::Entry>(matching);
+  // RFC 9111 section 5.2.1.7
+  if (use.plan.directives.only_if_cached) return fail(Error(Errc::kNotCached));
+  if (!use.plan.may_store || head_.method == http::Method::head) {
+    route_->pool->count_request(site_.kit().loop.now());
+    go(Step::kPick);
+    return Turn::go_on;
+  }
+  const bool goes_alone =
+      use.rounds >= kMostRounds || shared.markers.has(use.key.hash, site_.kit().loop.now());
+  if (goes_alone) return start_fetch(found, matching, nullptr);
+  cache::Flights::Joined joined = shared.flights.join(use.key);
+  if (!joined.is_first) {
+    if (!use.follow(joined.flight)) return start_fetch(found, matching, nullptr);
+    site_.kit().counters.add(stats::Counter::cache_collapsed);
+    go(Step::kFollow);
+    return Turn::go_on;
+  }
+  // The flight before this one may have ended since the look-up.
+  cache::Variants now;
+  shared.store.find(use.key, now);
+  cache::Entry* entry = cache::choose_variant(now.all(), head_.fields, arena_);
+  if (entry != nullptr && entry != matching &&
+      cache::judge_reuse(cache::facts_of(*entry), use.plan.directives, wall_now()).reuse ==
+          cache::Reuse::fresh) {
+    shared.flights.finish(*joined.flight);
+    joined.flight->end(cache::Flight::State::failed, Error(Errc::kCancelled));
+    return serve_from(now, *entry);
+  }
+  return start_fetch(found, matching, std::move(joined.flight));
+}
+
+Exchange::Turn Exchange::start_fetch(const cache::Variants& found, cache::Entry* matching,
+                                     Ref<cache::Flight> flight) noexcept {
+  CacheUse& use = *cache_;
+  FetchOrder order{site_,       *route_,     head_,       client_info_, use.url, use.key,
+                   target_,     request_id_, traceparent_};
+  order.stored = &found;
+  order.matching = matching;
+  order.flight = std::move(flight);
+  use.fetch = Fetch::start(order);
+  upstream_ = &use.fetch->answer();
+  upstream_->begin(this, &arena_);
+  if (step_ != Step::kFollow) go(Step::kFollow);
+  return Turn::go_on;
+}
+
+// Follow ------------------------------------------------------------------------------------------
+
+Exchange::Turn Exchange::step_follow() noexcept {
+  SL_CHECK(cache_ != nullptr && !response_begun_);
+  if (Error error = client_->error()) return fail(error);
+  return cache_->fetch != nullptr ? follow_fetch() : follow_flight();
+}
+
+Exchange::Turn Exchange::follow_fetch() noexcept {
+  CacheUse& use = *cache_;
+  Fetch& fetch = *use.fetch;
+  if (upstream_->interim() != nullptr) forward_interim();
+  if (fetch.verdict() == Fetch::Verdict::asking) return Turn::wait;
+  const TryFacts& facts = fetch.facts();
+  last_endpoint_ = facts.endpoint;
+  last_endpoint_id_ = facts.endpoint_id;
+  attempts_ = facts.attempts;
+  connect_time_ = facts.connect;
+  first_byte_time_ = facts.first_byte;
+  queue_time_ = facts.queue;
+  switch (fetch.verdict()) {
+    case Fetch::Verdict::asking:
+      break;
+    case Fetch::Verdict::serve:
+      use.is_fresh_fetch = true;
+      use.status.is_stored = !fetch.was_validated();
+      if (fetch.was_validated()) use.status.forward_status = 304;
+      use.status.ttl = std::nullopt;
+      return serve(fetch.entry(), {});
+    case Fetch::Verdict::pass:
+      if (serve_stale(fetch.endpoint_status(), Error())) return Turn::go_on;
+      use.status.detail = cache::to_string(fetch.why_not_stored());
+      sending_ = Sending::done;
+      go(Step::kRespond);
+      return Turn::go_on;
+    case Fetch::Verdict::failed:
+      if (serve_stale(0, fetch.failure())) return Turn::go_on;
+      return fail(fetch.failure());
+  }
+  return Turn::wait;
+}
+
+// RFC 9111 section 4.2.4, RFC 5861 section 4.
+bool Exchange::serve_stale(int status, Error error) noexcept {
+  CacheUse& use = *cache_;
+  if (!use.stale) return false;
+  const std::optional<cache::Failure> failure =
+      error ? cache::Failure::unreachable : cache::failure_of(status);
+  const cache::EntryFacts facts = cache::facts_of(*use.stale);
+  if (!failure || !cache::may_serve_after(*failure, facts, use.plan.directives,
+                                          route_->cache->rules, wall_now())) {
+    return false;
+  }
+  drop_connection(CloseReason::kDone);
+  use.fetch = nullptr;
+  site_.kit().counters.add(stats::Counter::cache_memory_stale);
+  cache_word_ = "stale";
+  use.status.forwarded = cache::ForwardReason::none;
+  use.status.ttl = facts.ttl(wall_now());
+  serve(use.stale, "memory");
+  return true;
+}
+
+Exchange::Turn Exchange::follow_flight() noexcept {
+  CacheUse& use = *cache_;
+  const cache::Flight::State state = use.flight->state();
+  if (state == cache::Flight::State::asking) return Turn::wait;
+  const bool has_entry =
+      state == cache::Flight::State::growing || state == cache::Flight::State::stored;
+  cache::Entry* entry = nullptr;
+  if (has_entry) {
+    const Ref<cache::Entry> one[] = {use.flight->entry()};
+    entry = cache::choose_variant(one, head_.fields, arena_);
+  }
+  if (entry != nullptr) {
+    use.status.is_collapsed = true;
+    cache_word_ = "collapsed";
+    return serve(Ref<cache::Entry>(entry), {});
+  }
+  use.leave();
+  const bool was_refused = state == cache::Flight::State::refused;
+  use.rounds = was_refused ? kMostRounds : static_cast<uint8_t>(use.rounds + 1);
+  if (state == cache::Flight::State::failed && use.rounds > kMostRounds) {
+    return fail(use.flight->error());
+  }
+  use.flight = nullptr;
+  go(Step::kLookup);
+  return Turn::go_on;
+}
+
+// Serve -------------------------------------------------------------------------------------------
+
+Exchange::Turn Exchange::step_serve() noexcept {
+  SL_CHECK(cache_ != nullptr && cache_->sender);
+  CacheUse& use = *cache_;
+  if (Error error = client_->error()) return fail(error);
+  if (!response_begun_) {
+    http::ResponseForwarding how;
+    how.keep_alive = head_.keep_alive && !site_.kit().draining;
+    how.request_id = request_id_;
+    how.extra_lines = cache_lines();
+    how.edits = route_->response_edits.is_empty() ? nullptr : &route_->response_edits;
+    status_ = use.sender->send_head(how, unix_seconds(wall_now()), *client_);
+    response_begun_ = true;
+  }
+  const EntrySender::Progress progress = use.sender->send_body(*client_, bytes_out_);
+  client_->flush();
+  switch (progress) {
+    case EntrySender::Progress::client_slow:
+    case EntrySender::Progress::body_grows:
+      return Turn::wait;
+    case EntrySender::Progress::body_broken:
+      if (use.fetch != nullptr && use.fetch->is_overflowing()) {
+        sending_ = Sending::done;
+        go(Step::kRelay);
+        return Turn::go_on;
+      }
+      return fail(Error(Errc::kResponseIncomplete));
+    case EntrySender::Progress::all_sent:
+      break;
+  }
+  if (upstream_ != nullptr) std::exchange(upstream_, nullptr)->release();
+  use.fetch = nullptr;
+  go(Step::kFlush);
+  return Turn::go_on;
+}
+
+// Age (RFC 9111 section 5.1) and Cache-Status (RFC 9211).
+std::string_view Exchange::cache_lines() noexcept {
+  constexpr std::string_view kAge = "Age: ", kStatus = "Cache-Status: ";
+  char* line = arena_.allocate_array<char>(kAge.size() + 20 + kStatus.size() +
+                                           cache::kMostCacheStatus + 4);
+  char* at = line;
+  CacheUse& use = *cache_;
+  if (use.sender) {
+    const uint64_t age = cache::age_to_send(use.sender->entry().times(), wall_now());
+    // What just came for this request is no older than its endpoint said.
+    if (!use.is_fresh_fetch || age > 0) {
+      at = std::copy(kAge.begin(), kAge.end(), at);
+      at += write_decimal(at, age);
+      *at++ = '\r';
+      *at++ = '\n';
+    }
+  }
+  at = std::copy(kStatus.begin(), kStatus.end(), at);
+  at += cache::write_cache_status(at, use.status);
+  *at++ = '\r';
+  *at++ = '\n';
+  return {line, static_cast<size_t>(at - line)};
+}
+
+// Of a response that is passed on.
+std::string_view Exchange::response_lines() noexcept {
+  if (cache_ == nullptr) return sticky_line();
+  std::string_view ours = cache_lines();
+  std::string_view sticky =
+      cache_->fetch != nullptr ? cache_->fetch->extra_lines() : sticky_line();
+  if (sticky.empty()) return ours;
+  char* both = arena_.allocate_array<char>(ours.size() + sticky.size());
+  std::copy(sticky.begin(), sticky.end(), std::copy(ours.begin(), ours.end(), both));
+  return {both, ours.size() + sticky.size()};
+}
+
+// RFC 9111 section 4.4: what an unsafe method may have changed.
+void Exchange::invalidate_for(const http::ResponseHead& response) noexcept {
+  if (http::is_safe(head_.method)) return;
+  CacheUse& use = *cache_;
+  cache::MemoryStore& store = site_.kit().cache->store;
+  const cache::Invalidation stale =
+      cache::judge_invalidation(head_, use.url, response, arena_);
+  for (std::string_view target : stale.targets) {
+    auto key = cache::make_key({use.url.scheme, use.url.authority, target}, {}, {},
+                               site_.kit().cache->secret, arena_);
+    if (key) store.purge_url(*key, cache::PurgeKind::hard);
+  }
+  for (uint64_t tag : stale.tags) store.purge_tag(tag, cache::PurgeKind::hard);
+}
+
+void Exchange::end_cache_use() noexcept {
+  if (cache_ == nullptr) return;
+  cache_->~CacheUse();
+  cache_ = nullptr;
+}
+
+// What the asker of a fetch tells in its place.
+TryFacts Exchange::facts() const noexcept {
+  TryFacts facts;
+  facts.endpoint = last_endpoint_;
+  facts.endpoint_id = last_endpoint_id_;
+  facts.attempts = attempts_;
+  facts.connect = connect_time_;
+  facts.first_byte = first_byte_time_;
+  facts.queue = queue_time_;
+  return facts;
+}
+
+}  // namespace sluice::proxy

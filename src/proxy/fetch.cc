@@ -1,0 +1,445 @@
+#include "sluice/proxy/fetch.h"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "sluice/base/check.h"
+#include "sluice/cache/policy_fields.h"
+#include "sluice/cache/vary.h"
+#include "sluice/loop/stream.h"
+#include "sluice/proxy/exchange.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr size_t kPausedPending = loop::kHighWatermark + 1;
+
+// A head whose texts live in `arena`. Fields stay runs of its raw lines where they were.
+template <typename Head>
+Head copy_head(const Head& from, Arena& arena) {
+  Head copy = from;
+  copy.raw = arena.copy(from.raw);
+  auto moved = [&](std::string_view text) {
+    const bool is_in_raw = !from.raw.empty() && text.data() >= from.raw.data() &&
+                           text.data() + text.size() <= from.raw.data() + from.raw.size();
+    if (!is_in_raw) return arena.copy(text);
+    return copy.raw.substr(static_cast<size_t>(text.data() - from.raw.data()), text.size());
+  };
+  auto* fields = arena.allocate_array<http::Field>(from.fields.size());
+  size_t count = 0;
+  for (const http::Field& field : from.fields) {
+    new (&fields[count++]) http::Field{moved(field.name), moved(field.value), field.id};
+  }
+  copy.fields = http::FieldList({fields, count});
+  if constexpr (std::is_same_v<Head, http::RequestHead>) {
+    copy.method_text = moved(from.method_text);
+    copy.target = moved(from.target);
+    copy.authority = moved(from.authority);
+    copy.path = moved(from.path);
+  } else {
+    copy.reason = moved(from.reason);
+  }
+  return copy;
+}
+
+bool is_client_condition(http::FieldId id) noexcept {
+  return id == http::FieldId::kIfNoneMatch || id == http::FieldId::kIfModifiedSince;
+}
+
+// The request with `conditions` in place of the client's (RFC 9111 section 4.3.1).
+http::RequestHead with_conditions(const http::RequestHead& from, const cache::Conditions& conditions,
+                                  Arena& arena) {
+  http::RequestHead head = from;
+  auto* fields = arena.allocate_array<http::Field>(from.fields.size() + 2);
+  size_t count = 0;
+  for (const http::Field& field : from.fields) {
+    if (!is_client_condition(field.id)) new (&fields[count++]) http::Field(field);
+  }
+  if (!conditions.if_none_match.empty()) {
+    new (&fields[count++]) http::Field{"If-None-Match", conditions.if_none_match,
+                                       http::FieldId::kIfNoneMatch};
+  }
+  if (!conditions.if_modified_since.empty()) {
+    new (&fields[count++]) http::Field{"If-Modified-Since", conditions.if_modified_since,
+                                       http::FieldId::kIfModifiedSince};
+  }
+  head.fields = http::FieldList({fields, count});
+  return head;
+}
+
+}  // namespace
+
+// Beginning ---------------------------------------------------------------------------------------
+
+Fetch* Fetch::start(const FetchOrder& order) {
+  auto* fetch = new Fetch(order);
+  fetch->ask();
+  return fetch;
+}
+
+Fetch::Fetch(const FetchOrder& order)
+    : site_(order.site),
+      route_(order.route),
+      arena_(order.site.kit().loop.chunks()),
+      ip_(order.client.ip),
+      listener_(order.client.listener),
+      info_(order.client),
+      flight_(order.flight) {
+  site_.enter();
+  site_.kit().background.push_back(*this);
+  info_.ip = ip_;
+  info_.listener = listener_;
+  prepare(order);
+}
+
+void Fetch::prepare(const FetchOrder& order) {
+  original_ = with_conditions(copy_head(order.request, arena_), {}, arena_);
+  url_ = {arena_.copy(order.url.scheme), arena_.copy(order.url.authority),
+          arena_.copy(order.url.target)};
+  key_ = order.key;
+  key_.text = arena_.copy(order.key.text);
+  key_.url = key_.text.substr(
+      static_cast<size_t>(order.key.url.data() - order.key.text.data()), order.key.url.size());
+  target_ = arena_.copy(order.target);
+  request_id_ = arena_.copy(order.request_id);
+  traceparent_ = arena_.copy(order.traceparent);
+  request_ = original_;
+  if (order.stored == nullptr || order.stored->is_empty()) return;
+  auto* all = static_cast<cache::Stored*>(
+      arena_.allocate(sizeof(cache::Stored) * cache::kMostStored, alignof(cache::Stored)));
+  size_t count = 0;
+  for (const Ref<cache::Entry>& entry : order.stored->all()) {
+    if (entry.get() == order.matching) matching_ = count;
+    stored_.add(entry);
+    new (&all[count++]) cache::Stored{entry->fields(), entry->times().response};
+  }
+  stored_facts_ = {all, count};
+  conditions_ = cache::conditions_for(stored_facts_, matching_, arena_);
+  request_ = with_conditions(original_, conditions_, arena_);
+}
+
+Fetch::~Fetch() {
+  SL_CHECK(exchange_ == nullptr && !flight_);
+  Background::unlink();
+  site_.leave();
+}
+
+void Fetch::ask() {
+  purges_at_start_ = site_.kit().cache->store.purges().last();
+  sent_ = wall_now();
+  exchange_ = Exchange::create(site_, *this);
+  exchange_->begin_fetch({request_, route_, target_, request_id_, traceparent_});
+}
+
+// The head ----------------------------------------------------------------------------------------
+
+// RFC 9110 section 15.2: interim responses are the client's, who may have left.
+void Fetch::send_interim(const http::ResponseHead& head) {
+  if (asker_ == nullptr) return;
+  interim_ = asker_arena_->make<http::ResponseHead>(copy_head(head, *asker_arena_));
+  has_news_ = true;
+}
+
+void Fetch::send_head(const http::ResponseHead& head, const http::ResponseForwarding& how) {
+  SL_CHECK(verdict_ == Verdict::asking);
+  endpoint_status_ = head.status;
+  facts_ = exchange_->facts();
+  has_news_ = true;
+  if (!conditions_.is_empty()) {
+    switch (cache::answer_of(head.status)) {
+      case cache::ValidationAnswer::not_modified:
+        if (freshen(head)) return;
+        asks_again_ = true;
+        conditions_ = {};
+        request_ = original_;
+        return;
+      case cache::ValidationAnswer::replaced:
+      case cache::ValidationAnswer::failed:
+        break;
+    }
+  }
+  if (!try_store(head, how)) pass(head, how);
+}
+
+// Into an entry whose body grows (RFC 9111 section 3).
+bool Fetch::try_store(const http::ResponseHead& head, const http::ResponseForwarding& how) {
+  cache::MemoryStore& store = site_.kit().cache->store;
+  cache::StoreFacts facts{original_, url_, head, sent_, wall_now(),
+                          static_cast<uint32_t>(site_.kit().random.next())};
+  const cache::StorePlan plan = cache::judge_store(facts, route_.cache->rules, arena_);
+  refused_ = plan.refused;
+  if (plan.is_stored() && plan.range) refused_ = cache::NoStoreReason::kRange;
+  std::optional<uint64_t> length;
+  if (how.framing.kind == http::BodyKind::none) length = 0;
+  if (how.framing.kind == http::BodyKind::length) length = how.framing.length;
+  if (length && !store.may_store(*length)) refused_ = cache::NoStoreReason::kTooLarge;
+  if (refused_ != cache::NoStoreReason::kNone) return false;
+  growing_ = cache::Body::make(store.budget(), length);
+  if (growing_) {
+    const cache::EntryPart part{0, growing_};
+    cache::EntrySpec spec;
+    spec.key = key_;
+    spec.vary = cache::vary_of(plan.vary, original_.fields, arena_);
+    spec.status = plan.status;
+    spec.reason = plan.reason;
+    spec.fields = plan.fields;
+    spec.times = plan.times;
+    spec.flags = plan.flags;
+    spec.started = purges_at_start_;
+    spec.tags = plan.tags;
+    spec.complete_length = length;
+    spec.parts = {&part, 1};
+    entry_ = cache::Entry::make(store.budget(), spec);
+  }
+  if (!entry_) {
+    growing_ = nullptr;
+    refused_ = cache::NoStoreReason::kNoRoom;
+    return false;
+  }
+  verdict_ = Verdict::serve;
+  if (flight_) flight_->grow(entry_);
+  return true;
+}
+
+// To the asker alone.
+void Fetch::pass(const http::ResponseHead& head, const http::ResponseForwarding& how) {
+  verdict_ = Verdict::pass;
+  WorkerKit& kit = site_.kit();
+  if (cache::is_marked(refused_)) {
+    kit.cache->markers.set(key_.hash, kit.loop.now() + route_.cache->rules.uncacheable_ttl);
+  }
+  // RFC 9111 section 4.3.3: this is the response now, not what was to be validated.
+  if (matching_ && cache::answer_of(head.status) == cache::ValidationAnswer::replaced) {
+    kit.cache->store.remove(*stored_.all()[*matching_]);
+  }
+  end_flight(cache::Flight::State::refused);
+  if (asker_ == nullptr) return;
+  head_ = asker_arena_->make<http::ResponseHead>(copy_head(head, *asker_arena_));
+  extra_lines_ = asker_arena_->copy(how.extra_lines);
+}
+
+// A 304 to our conditions (RFC 9111 sections 4.3.3 and 4.3.4). False when it speaks of nothing that
+// is stored.
+bool Fetch::freshen(const http::ResponseHead& head) {
+  WorkerKit& kit = site_.kit();
+  const cache::Stored answer{head.fields, wall_now()};
+  const cache::StoredSet chosen =
+      cache::select_stored(stored_facts_, conditions_.asked, answer);
+  if (chosen == 0) return false;
+  for (size_t i = 0; i < stored_.all().size(); ++i) {
+    if ((chosen >> i & 1) == 0) continue;
+    const cache::Entry& old = *stored_.all()[i];
+    Ref<cache::Entry> entry = updated(old, head);
+    const bool is_ours = matching_ ? *matching_ == i : !entry_;
+    if (entry) {
+      if (is_ours) entry_ = entry;
+      kit.cache->store.put(std::move(entry));
+    } else {
+      if (is_ours) entry_ = Ref<cache::Entry>(stored_.all()[i]);
+      kit.cache->store.remove(old);
+    }
+  }
+  if (!entry_) return false;
+  kit.counters.add(stats::Counter::cache_revalidations);
+  was_validated_ = true;
+  verdict_ = Verdict::serve;
+  if (flight_) flight_->grow(entry_);
+  end_flight(cache::Flight::State::stored);
+  return true;
+}
+
+// The stored response with what the 304 says of it; nothing when it must not be stored any more.
+Ref<cache::Entry> Fetch::updated(const cache::Entry& old, const http::ResponseHead& head) {
+  http::ResponseHead now;
+  now.status = old.status();
+  now.reason = old.head().reason;
+  const auto fields = cache::update_fields(old.fields(), head.fields, arena_);
+  now.fields = http::FieldList(fields);
+  cache::StoreFacts facts{original_, url_, now, sent_, wall_now(),
+                          static_cast<uint32_t>(site_.kit().random.next())};
+  facts.is_update = true;
+  facts.old_tags = old.tags();
+  const cache::StorePlan plan = cache::judge_store(facts, route_.cache->rules, arena_);
+  if (!plan.is_stored()) return nullptr;
+  cache::EntrySpec spec = old.spec();
+  spec.vary = cache::vary_of(plan.vary, original_.fields, arena_);
+  spec.fields = plan.fields;
+  spec.times = plan.times;
+  spec.flags = plan.flags;
+  spec.started = purges_at_start_;
+  spec.tags = plan.tags;
+  return cache::Entry::make(site_.kit().cache->store.budget(), spec);
+}
+
+// The body ----------------------------------------------------------------------------------------
+
+void Fetch::send_body(Chain&& bytes) {
+  has_news_ = true;
+  if (asks_again_) return;  // of a 304 there is none
+  if (verdict_ == Verdict::pass || is_overflowing_) {
+    if (has_asker_) passing_.append(std::move(bytes));
+    return;
+  }
+  if (!growing_) return;
+  const uint64_t before = growing_->size();
+  const bool fits = site_.kit().cache->store.may_store(before + bytes.size());
+  if (!fits || !growing_->append(bytes)) return overflow(bytes, before);
+  if (flight_) flight_->note_growth();
+}
+
+// The rest goes to the asker as it comes; others who read along cannot be served any more.
+void Fetch::overflow(const Chain& bytes, uint64_t before) {
+  refused_ = cache::NoStoreReason::kTooLarge;
+  is_overflowing_ = true;
+  const uint64_t taken = growing_->size() - before;
+  for (size_t i = 0, at = 0; i < bytes.slice_count(); ++i) {
+    const Slice& slice = bytes.slice(i);
+    const size_t skip = static_cast<size_t>(std::min<uint64_t>(slice.size(), taken - std::min<uint64_t>(taken, at)));
+    at += slice.size();
+    if (skip < slice.size() && has_asker_) passing_.push_back(slice.sub(skip, slice.size() - skip));
+  }
+  growing_->fail();
+  growing_ = nullptr;
+  site_.kit().cache->markers.set(
+      key_.hash, site_.kit().loop.now() + route_.cache->rules.uncacheable_ttl);
+  end_flight(cache::Flight::State::failed, Error(Errc::kOutOfMemory));
+}
+
+void Fetch::send_end(const http::FieldList* trailers) {
+  has_news_ = true;
+  if (growing_) return store_whole();
+  is_passed_ = true;
+  if (trailers == nullptr || asker_arena_ == nullptr) return;
+  auto* fields = asker_arena_->allocate_array<http::Field>(trailers->size());
+  size_t count = 0;
+  for (const http::Field& field : *trailers) {
+    new (&fields[count++]) http::Field{asker_arena_->copy(field.name),
+                                       asker_arena_->copy(field.value), field.id};
+  }
+  trailers_ = http::FieldList({fields, count});
+}
+
+void Fetch::store_whole() {
+  Ref<cache::Body> body = std::exchange(growing_, nullptr);
+  if (!body->complete()) {
+    return end_flight(cache::Flight::State::failed, Error(Errc::kResponseIncomplete));
+  }
+  WorkerKit& kit = site_.kit();
+  Ref<cache::Body> compact = cache::Body::compact(body);
+  Ref<cache::Entry> entry = entry_;
+  if (compact != body) {
+    const cache::EntryPart part{0, compact};
+    cache::EntrySpec spec = entry_->spec();
+    spec.complete_length = body->size();
+    spec.parts = {&part, 1};
+    entry = cache::Entry::make(kit.cache->store.budget(), spec);
+  }
+  if (entry && kit.cache->store.put(entry) == cache::PutResult::stored) {
+    kit.counters.add(stats::Counter::cache_stores);
+    kit.cache->markers.clear(key_.hash);
+  }
+  end_flight(cache::Flight::State::stored);
+}
+
+size_t Fetch::pending() const noexcept {
+  if (!has_asker_ || is_passed_) return 0;
+  return is_paused_ ? std::max(kPausedPending, passing_.size()) : passing_.size();
+}
+
+// Failing -----------------------------------------------------------------------------------------
+
+Error Fetch::error() const noexcept {
+  const bool is_for_asker_alone = verdict_ == Verdict::pass || is_overflowing_;
+  return is_for_asker_alone && !has_asker_ ? Error(Errc::kClientGone) : Error();
+}
+
+bool Fetch::take_error(Error error) noexcept {
+  facts_ = exchange_->facts();
+  error_ = error;
+  verdict_ = Verdict::failed;
+  has_news_ = true;
+  end_flight(cache::Flight::State::failed, error);
+  return true;
+}
+
+// The exchange is over without a whole response.
+void Fetch::abort(CloseReason) noexcept {
+  Error why = exchange_->error();
+  exchange_ = nullptr;
+  has_news_ = true;
+  asks_again_ = false;
+  if (!why) why = Error(Errc::kResponseIncomplete);
+  if (verdict_ == Verdict::asking) verdict_ = Verdict::failed;
+  if (growing_) std::exchange(growing_, nullptr)->fail();
+  if (!is_passed_ && !error_) error_ = why;
+  end_flight(cache::Flight::State::failed, why);
+  tell();
+}
+
+void Fetch::end() noexcept {
+  exchange_ = nullptr;
+  has_news_ = true;
+  tell();
+}
+
+void Fetch::cancel() noexcept {
+  Background::unlink();
+  asks_again_ = false;
+  if (exchange_ != nullptr) exchange_->cancel(Errc::kDraining);
+}
+
+void Fetch::end_flight(cache::Flight::State state, Error error) noexcept {
+  if (!flight_) return;
+  Ref<cache::Flight> flight = std::exchange(flight_, nullptr);
+  site_.kit().cache->flights.finish(*flight);
+  flight->end(state, error);
+}
+
+// The asker ---------------------------------------------------------------------------------------
+
+void Fetch::Answer::begin(upstream::UpstreamListener* listener, Arena* arena) noexcept {
+  fetch_.asker_ = listener;
+  fetch_.asker_arena_ = arena;
+}
+
+void Fetch::Answer::resume_body() noexcept {
+  fetch_.is_paused_ = false;
+  fetch_.wakes_exchange_ = true;
+  fetch_.tell();
+}
+
+upstream::Endpoint& Fetch::Answer::endpoint() noexcept {
+  SL_CHECK(!"a fetch has no endpoint of its own");
+  __builtin_unreachable();
+}
+
+void Fetch::let_go() noexcept {
+  has_asker_ = false;
+  asker_ = nullptr;
+  asker_arena_ = nullptr;
+  interim_ = head_ = nullptr;
+  passing_.clear();
+  trailers_ = {};
+  wakes_exchange_ = true;
+  tell();
+}
+
+void Fetch::tell() noexcept { site_.kit().loop.at_turn_end(*this); }
+
+void Fetch::on_turn_end() noexcept {
+  if (asks_again_ && exchange_ == nullptr) {
+    asks_again_ = false;
+    ask();
+  }
+  if (std::exchange(has_news_, false) && asker_ != nullptr) asker_->on_upstream_progress();
+  if (std::exchange(wakes_exchange_, false) && exchange_ != nullptr) {
+    exchange_->on_client_progress();
+  }
+  if (exchange_ != nullptr || has_asker_ || asks_again_ || is_buried_) return;
+  is_buried_ = true;
+  end_flight(cache::Flight::State::failed, Error(Errc::kCancelled));
+  site_.kit().loop.bury(this);
+}
+
+}  // namespace sluice::proxy
