@@ -72,6 +72,21 @@ void write_value(PrometheusWriter& out, std::string_view name, std::string_view 
   out.sample({}, value);
 }
 
+void write_total(PrometheusWriter& out, std::string_view name, std::string_view help,
+                 uint64_t value) {
+  out.family(name, MetricType::counter, help);
+  out.sample({}, value);
+}
+
+void write_cache(PrometheusWriter& out, const CacheFacts& cache) {
+  write_value(out, "sluice_cache_entries", "Responses in the memory of the cache", cache.entries);
+  write_value(out, "sluice_cache_bytes", "Memory that the cache takes", cache.bytes);
+  write_value(out, "sluice_cache_limit_bytes", "Memory that it may take", cache.limit);
+  write_total(out, "sluice_cache_evictions_total", "Entries thrown out for lack of room",
+              cache.evicted);
+  write_total(out, "sluice_cache_purges_total", "Entries removed by a purge", cache.purged);
+}
+
 void write_process(PrometheusWriter& out) {
   const ProcessFacts process = process_facts();
   write_value(out, "sluice_open_fds", "Descriptors open", process.open_fds);
@@ -118,6 +133,7 @@ void write_server(PrometheusWriter& out, const StatusFacts& facts) {
               unix_seconds(server.loaded));
   write_value(out, "sluice_start_time_seconds", "When the process started, as Unix time",
               unix_seconds(server.started));
+  write_cache(out, server.cache);
   out.family("sluice_listener_connections", MetricType::gauge, "Open connections of a listener");
   for (const ListenerFacts& listener : server.listeners) {
     out.sample({{"listener", listener.name}}, uint64_t{listener.connections});

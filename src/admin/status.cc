@@ -113,6 +113,15 @@ Json to_json(const TotalFacts& totals) {
           {"errors", std::move(errors)}};
 }
 
+Json to_json(const CacheFacts& cache) {
+  const uint64_t looked_up = cache.hits + cache.misses;
+  const double ratio =
+      looked_up == 0 ? 0 : static_cast<double>(cache.hits) / static_cast<double>(looked_up);
+  return {{"hits", cache.hits},       {"misses", cache.misses}, {"hit_ratio", ratio},
+          {"bytes", cache.bytes},     {"limit", cache.limit},   {"entries", cache.entries},
+          {"evicted", cache.evicted}, {"purged", cache.purged}, {"redis", "off"}};
+}
+
 }  // namespace
 
 std::string_view to_string(Phase phase) noexcept {
@@ -143,26 +152,24 @@ std::string status_json(const StatusFacts& facts, bool pretty) {
   const ServerFacts& server = facts.server;
   Json pools = Json::array();
   for (const PoolFacts& pool : facts.pools) pools.push_back(to_json(pool));
-  const Json status = {
-      {"version", server.version},
-      {"uptime_s", server.uptime.count() / 1'000'000'000},
-      {"workers", server.workers},
-      {"listeners", listeners_json(server.listeners)},
-      {"pools", std::move(pools)},
-      // The cache comes with a later version; its place is fixed by the contract.
-      {"cache", {{"hits", 0}, {"misses", 0}, {"hit_ratio", 0.0}, {"bytes", 0}, {"redis", "off"}}},
-      {"state", to_string(server.phase)},
-      {"ready", facts.not_ready.empty()},
-      {"not_ready", facts.not_ready},
-      {"pid", server.pid},
-      {"generation", server.generation},
-      {"loaded", iso_time(server.loaded)},
-      {"reloads", {{"ok", server.reloads_ok}, {"failed", server.reloads_failed}}},
-      {"last_reload", to_json(server.last_reload)},
-      {"worker_connections", server.connections},
-      {"log_dropped", server.log_dropped},
-      {"recent", to_json(server.recent)},
-      {"totals", to_json(server.totals)}};
+  const Json status = {{"version", server.version},
+                       {"uptime_s", server.uptime.count() / 1'000'000'000},
+                       {"workers", server.workers},
+                       {"listeners", listeners_json(server.listeners)},
+                       {"pools", std::move(pools)},
+                       {"cache", to_json(server.cache)},
+                       {"state", to_string(server.phase)},
+                       {"ready", facts.not_ready.empty()},
+                       {"not_ready", facts.not_ready},
+                       {"pid", server.pid},
+                       {"generation", server.generation},
+                       {"loaded", iso_time(server.loaded)},
+                       {"reloads", {{"ok", server.reloads_ok}, {"failed", server.reloads_failed}}},
+                       {"last_reload", to_json(server.last_reload)},
+                       {"worker_connections", server.connections},
+                       {"log_dropped", server.log_dropped},
+                       {"recent", to_json(server.recent)},
+                       {"totals", to_json(server.totals)}};
   return status.dump(pretty ? 2 : -1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -107,8 +107,8 @@ http::ResponseHead EntrySender::head_for(int status) {
   if (parts_) {
     constexpr std::string_view kType = http::MultipartRanges::kContentType;
     char* text = arena_.allocate_array<char>(kType.size() + kBoundary.size());
-    char* end = std::copy(kBoundary.begin(), kBoundary.end(),
-                          std::copy(kType.begin(), kType.end(), text));
+    char* end =
+        std::copy(kBoundary.begin(), kBoundary.end(), std::copy(kType.begin(), kType.end(), text));
     add(http::FieldId::kContentType, "Content-Type", {text, static_cast<size_t>(end - text)});
   }
   http::ResponseHead head;
@@ -129,8 +129,8 @@ EntrySender::Progress EntrySender::send_body(ClientStream& client, uint64_t& byt
       client.flush();
       continue;
     }
-    const bool is_run_over =
-        left_ == 0 || (there.state == cache::Body::State::complete && reader_->offset() == there.size);
+    const bool is_run_over = left_ == 0 || (there.state == cache::Body::State::complete &&
+                                            reader_->offset() == there.size);
     if (is_run_over) {
       if (ranges_ == nullptr || ++range_ == ranges_->count) break;
       begin_range();

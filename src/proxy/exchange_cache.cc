@@ -44,9 +44,9 @@ struct Exchange::CacheUse final : cache::FlightWaiter {
   cache::RequestPlan plan;
   cache::KeyUrl url;
   cache::Key key;
-  Ref<cache::Entry> stale;     // may be sent should no endpoint answer
-  Fetch* fetch = nullptr;      // while upstream_ is its answer
-  Ref<cache::Flight> flight;   // followed
+  Ref<cache::Entry> stale;    // may be sent should no endpoint answer
+  Fetch* fetch = nullptr;     // while upstream_ is its answer
+  Ref<cache::Flight> flight;  // followed
   std::optional<EntrySender> sender;
   cache::CacheStatus status;
   bool is_fresh_fetch = false;  // what is sent came for this very request
@@ -132,8 +132,8 @@ Exchange::Turn Exchange::serve(Ref<cache::Entry> entry, std::string_view detail)
 void Exchange::refresh(const cache::Variants& found, cache::Entry& entry) noexcept {
   cache::Flights::Joined joined = site_.kit().cache->flights.join(cache_->key);
   if (!joined.is_first) return;
-  FetchOrder order{site_,       *route_,     head_,       client_info_, cache_->url, cache_->key,
-                   target_,     request_id_, traceparent_};
+  FetchOrder order{site_,       *route_, head_,       client_info_, cache_->url,
+                   cache_->key, target_, request_id_, traceparent_};
   order.stored = &found;
   order.matching = &entry;
   order.flight = std::move(joined.flight);
@@ -147,6 +147,7 @@ Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matchi
   if (use.rounds == 0) site_.kit().counters.add(stats::Counter::cache_memory_misses);
   cache_word_ = matching != nullptr ? "validate" : "miss";
   if (matching != nullptr) use.stale = Ref<cache::Entry>(matching);
+  use.status.ttl = std::nullopt;
   // RFC 9111 section 5.2.1.7
   if (use.plan.directives.only_if_cached) return fail(Error(Errc::kNotCached));
   if (!use.plan.may_store || head_.method == http::Method::head) {
@@ -181,8 +182,8 @@ Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matchi
 Exchange::Turn Exchange::start_fetch(const cache::Variants& found, cache::Entry* matching,
                                      Ref<cache::Flight> flight) noexcept {
   CacheUse& use = *cache_;
-  FetchOrder order{site_,       *route_,     head_,       client_info_, use.url, use.key,
-                   target_,     request_id_, traceparent_};
+  FetchOrder order{site_,   *route_, head_,       client_info_, use.url,
+                   use.key, target_, request_id_, traceparent_};
   order.stored = &found;
   order.matching = matching;
   order.flight = std::move(flight);
@@ -220,7 +221,6 @@ Exchange::Turn Exchange::follow_fetch() noexcept {
       use.is_fresh_fetch = true;
       use.status.is_stored = !fetch.was_validated();
       if (fetch.was_validated()) use.status.forward_status = 304;
-      use.status.ttl = std::nullopt;
       return serve(fetch.entry(), {});
     case Fetch::Verdict::pass:
       if (serve_stale(fetch.endpoint_status(), Error())) return Turn::go_on;
@@ -323,8 +323,8 @@ Exchange::Turn Exchange::step_serve() noexcept {
 // Age (RFC 9111 section 5.1) and Cache-Status (RFC 9211).
 std::string_view Exchange::cache_lines() noexcept {
   constexpr std::string_view kAge = "Age: ", kStatus = "Cache-Status: ";
-  char* line = arena_.allocate_array<char>(kAge.size() + 20 + kStatus.size() +
-                                           cache::kMostCacheStatus + 4);
+  char* line =
+      arena_.allocate_array<char>(kAge.size() + 20 + kStatus.size() + cache::kMostCacheStatus + 4);
   char* at = line;
   CacheUse& use = *cache_;
   if (use.sender) {
@@ -348,8 +348,7 @@ std::string_view Exchange::cache_lines() noexcept {
 std::string_view Exchange::response_lines() noexcept {
   if (cache_ == nullptr) return sticky_line();
   std::string_view ours = cache_lines();
-  std::string_view sticky =
-      cache_->fetch != nullptr ? cache_->fetch->extra_lines() : sticky_line();
+  std::string_view sticky = cache_->fetch != nullptr ? cache_->fetch->extra_lines() : sticky_line();
   if (sticky.empty()) return ours;
   char* both = arena_.allocate_array<char>(ours.size() + sticky.size());
   std::copy(sticky.begin(), sticky.end(), std::copy(ours.begin(), ours.end(), both));
@@ -361,8 +360,7 @@ void Exchange::invalidate_for(const http::ResponseHead& response) noexcept {
   if (http::is_safe(head_.method)) return;
   CacheUse& use = *cache_;
   cache::MemoryStore& store = site_.kit().cache->store;
-  const cache::Invalidation stale =
-      cache::judge_invalidation(head_, use.url, response, arena_);
+  const cache::Invalidation stale = cache::judge_invalidation(head_, use.url, response, arena_);
   for (std::string_view target : stale.targets) {
     auto key = cache::make_key({use.url.scheme, use.url.authority, target}, {}, {},
                                site_.kit().cache->secret, arena_);

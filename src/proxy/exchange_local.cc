@@ -136,7 +136,9 @@ void Exchange::send_own_head(const http::ResponseHead& head, std::string_view ex
 }
 
 void Exchange::send_local(LocalReply&& reply) noexcept {
-  send_own_head(reply.head, {}, head_.keep_alive && !reply.close);
+  // RFC 9211: of every response that the cache had a part in.
+  std::string_view lines = cache_ != nullptr ? cache_lines() : std::string_view();
+  send_own_head(reply.head, lines, head_.keep_alive && !reply.close);
   if (!reply.body.is_empty()) {
     bytes_out_ += reply.body.size();
     client_->send_body(std::move(reply.body));

@@ -48,8 +48,8 @@ bool is_client_condition(http::FieldId id) noexcept {
 }
 
 // The request with `conditions` in place of the client's (RFC 9111 section 4.3.1).
-http::RequestHead with_conditions(const http::RequestHead& from, const cache::Conditions& conditions,
-                                  Arena& arena) {
+http::RequestHead with_conditions(const http::RequestHead& from,
+                                  const cache::Conditions& conditions, Arena& arena) {
   http::RequestHead head = from;
   auto* fields = arena.allocate_array<http::Field>(from.fields.size() + 2);
   size_t count = 0;
@@ -57,8 +57,8 @@ http::RequestHead with_conditions(const http::RequestHead& from, const cache::Co
     if (!is_client_condition(field.id)) new (&fields[count++]) http::Field(field);
   }
   if (!conditions.if_none_match.empty()) {
-    new (&fields[count++]) http::Field{"If-None-Match", conditions.if_none_match,
-                                       http::FieldId::kIfNoneMatch};
+    new (&fields[count++])
+        http::Field{"If-None-Match", conditions.if_none_match, http::FieldId::kIfNoneMatch};
   }
   if (!conditions.if_modified_since.empty()) {
     new (&fields[count++]) http::Field{"If-Modified-Since", conditions.if_modified_since,
@@ -99,8 +99,8 @@ void Fetch::prepare(const FetchOrder& order) {
           arena_.copy(order.url.target)};
   key_ = order.key;
   key_.text = arena_.copy(order.key.text);
-  key_.url = key_.text.substr(
-      static_cast<size_t>(order.key.url.data() - order.key.text.data()), order.key.url.size());
+  key_.url = key_.text.substr(static_cast<size_t>(order.key.url.data() - order.key.text.data()),
+                              order.key.url.size());
   target_ = arena_.copy(order.target);
   request_id_ = arena_.copy(order.request_id);
   traceparent_ = arena_.copy(order.traceparent);
@@ -137,7 +137,9 @@ void Fetch::ask() {
 // RFC 9110 section 15.2: interim responses are the client's, who may have left.
 void Fetch::send_interim(const http::ResponseHead& head) {
   if (asker_ == nullptr) return;
-  interim_ = asker_arena_->make<http::ResponseHead>(copy_head(head, *asker_arena_));
+  Interim** last = &interim_;
+  while (*last != nullptr) last = &(*last)->next;
+  *last = asker_arena_->make<Interim>(copy_head(head, *asker_arena_), nullptr);
   has_news_ = true;
 }
 
@@ -165,8 +167,8 @@ void Fetch::send_head(const http::ResponseHead& head, const http::ResponseForwar
 // Into an entry whose body grows (RFC 9111 section 3).
 bool Fetch::try_store(const http::ResponseHead& head, const http::ResponseForwarding& how) {
   cache::MemoryStore& store = site_.kit().cache->store;
-  cache::StoreFacts facts{original_, url_, head, sent_, wall_now(),
-                          static_cast<uint32_t>(site_.kit().random.next())};
+  cache::StoreFacts facts{original_, url_,       head,
+                          sent_,     wall_now(), static_cast<uint32_t>(site_.kit().random.next())};
   const cache::StorePlan plan = cache::judge_store(facts, route_.cache->rules, arena_);
   refused_ = plan.refused;
   if (plan.is_stored() && plan.range) refused_ = cache::NoStoreReason::kRange;
@@ -224,8 +226,7 @@ void Fetch::pass(const http::ResponseHead& head, const http::ResponseForwarding&
 bool Fetch::freshen(const http::ResponseHead& head) {
   WorkerKit& kit = site_.kit();
   const cache::Stored answer{head.fields, wall_now()};
-  const cache::StoredSet chosen =
-      cache::select_stored(stored_facts_, conditions_.asked, answer);
+  const cache::StoredSet chosen = cache::select_stored(stored_facts_, conditions_.asked, answer);
   if (chosen == 0) return false;
   for (size_t i = 0; i < stored_.all().size(); ++i) {
     if ((chosen >> i & 1) == 0) continue;
@@ -256,8 +257,8 @@ Ref<cache::Entry> Fetch::updated(const cache::Entry& old, const http::ResponseHe
   now.reason = old.head().reason;
   const auto fields = cache::update_fields(old.fields(), head.fields, arena_);
   now.fields = http::FieldList(fields);
-  cache::StoreFacts facts{original_, url_, now, sent_, wall_now(),
-                          static_cast<uint32_t>(site_.kit().random.next())};
+  cache::StoreFacts facts{original_, url_,       now,
+                          sent_,     wall_now(), static_cast<uint32_t>(site_.kit().random.next())};
   facts.is_update = true;
   facts.old_tags = old.tags();
   const cache::StorePlan plan = cache::judge_store(facts, route_.cache->rules, arena_);
@@ -295,14 +296,15 @@ void Fetch::overflow(const Chain& bytes, uint64_t before) {
   const uint64_t taken = growing_->size() - before;
   for (size_t i = 0, at = 0; i < bytes.slice_count(); ++i) {
     const Slice& slice = bytes.slice(i);
-    const size_t skip = static_cast<size_t>(std::min<uint64_t>(slice.size(), taken - std::min<uint64_t>(taken, at)));
+    const size_t skip = static_cast<size_t>(
+        std::min<uint64_t>(slice.size(), taken - std::min<uint64_t>(taken, at)));
     at += slice.size();
     if (skip < slice.size() && has_asker_) passing_.push_back(slice.sub(skip, slice.size() - skip));
   }
   growing_->fail();
   growing_ = nullptr;
-  site_.kit().cache->markers.set(
-      key_.hash, site_.kit().loop.now() + route_.cache->rules.uncacheable_ttl);
+  site_.kit().cache->markers.set(key_.hash,
+                                 site_.kit().loop.now() + route_.cache->rules.uncacheable_ttl);
   end_flight(cache::Flight::State::failed, Error(Errc::kOutOfMemory));
 }
 
@@ -314,8 +316,8 @@ void Fetch::send_end(const http::FieldList* trailers) {
   auto* fields = asker_arena_->allocate_array<http::Field>(trailers->size());
   size_t count = 0;
   for (const http::Field& field : *trailers) {
-    new (&fields[count++]) http::Field{asker_arena_->copy(field.name),
-                                       asker_arena_->copy(field.value), field.id};
+    new (&fields[count++])
+        http::Field{asker_arena_->copy(field.name), asker_arena_->copy(field.value), field.id};
   }
   trailers_ = http::FieldList({fields, count});
 }
@@ -418,7 +420,8 @@ void Fetch::let_go() noexcept {
   has_asker_ = false;
   asker_ = nullptr;
   asker_arena_ = nullptr;
-  interim_ = head_ = nullptr;
+  interim_ = nullptr;
+  head_ = nullptr;
   passing_.clear();
   trailers_ = {};
   wakes_exchange_ = true;

@@ -18,6 +18,23 @@ using admin::Phase;
 
 namespace {
 
+admin::CacheFacts cache_facts(const Engine& engine) {
+  using stats::Counter;
+  const stats::Collect& stats = engine.stats();
+  const cache::MemoryStore& store = engine.cache().store;
+  const cache::StoreCounters counted = store.counters();
+  admin::CacheFacts facts;
+  facts.hits = stats.sum(Counter::cache_memory_hits) + stats.sum(Counter::cache_memory_stale);
+  facts.misses = stats.sum(Counter::cache_memory_misses);
+  facts.entries = counted.entries;
+  facts.bytes = counted.bytes;
+  facts.limit = store.limit();
+  facts.evicted = counted.evicted;
+  facts.purged = counted.purged;
+  facts.refused = counted.refused;
+  return facts;
+}
+
 constexpr Duration kPulse = std::chrono::seconds(1);
 constexpr int kLastTurns = 4;
 
@@ -235,6 +252,7 @@ admin::ServerFacts Control::facts() const {
   }
   facts.recent = recent_.facts();
   facts.totals = admin::collect_totals(engine_.stats());
+  facts.cache = cache_facts(engine_);
   return facts;
 }
 

@@ -53,6 +53,16 @@ struct TotalFacts {
   std::vector<std::pair<std::string_view, uint64_t>> errors;  // by reason, those that happened
 };
 
+// Of the memory tier; since the start where it counts.
+struct CacheFacts {
+  uint64_t hits = 0;    // answered from it, stale ones included
+  uint64_t misses = 0;  // looked up, and an endpoint had to be asked
+  uint64_t entries = 0;
+  uint64_t bytes = 0;  // all memory that it takes
+  uint64_t limit = 0;  // the most that it may take
+  uint64_t evicted = 0, purged = 0, refused = 0;
+};
+
 struct ServerFacts {
   std::string version;
   int64_t pid = 0;
@@ -71,6 +81,7 @@ struct ServerFacts {
   std::vector<ListenerFacts> listeners;
   RecentFacts recent;
   TotalFacts totals;
+  CacheFacts cache;
 };
 
 class Port {

@@ -79,6 +79,7 @@ class MemoryStore final : private Reclaimer {
   MemoryBudget& budget() noexcept { return budget_; }
   Purges& purges() noexcept { return purges_; }
   const Purges& purges() const noexcept { return purges_; }
+  size_t limit() const noexcept { return budget_.limit(); }
   bool may_store(uint64_t body_bytes) const noexcept {
     return body_bytes <= max_object_.load(std::memory_order_relaxed);
   }

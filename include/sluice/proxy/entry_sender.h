@@ -56,9 +56,9 @@ class EntrySender {
   bool has_body_ = false;
   std::optional<cache::BodyReader> reader_;
   static constexpr uint64_t kToTheEnd = UINT64_MAX;
-  uint64_t left_ = kToTheEnd;          // of the run under way
+  uint64_t left_ = kToTheEnd;           // of the run under way
   http::ByteRanges* ranges_ = nullptr;  // of a 206; in the arena
-  size_t range_ = 0;                   // the one under way
+  size_t range_ = 0;                    // the one under way
   bool owes_part_head_ = false;
   std::optional<http::MultipartRanges> parts_;  // with more than one
 };

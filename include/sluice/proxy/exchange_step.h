@@ -32,9 +32,9 @@ enum class Step : uint8_t {
 
 constexpr std::string_view to_string(Step step) noexcept {
   constexpr std::string_view kNames[] = {
-      "born",    "route",   "handle", "admit", "lookup", "follow",  "serve",
-      "pick",    "queue",   "acquire", "connect", "send", "await", "judge",
-      "respond", "relay", "reply",  "flush", "abort",  "finish", "done"};
+      "born",    "route", "handle",  "admit",   "lookup", "follow", "serve",
+      "pick",    "queue", "acquire", "connect", "send",   "await",  "judge",
+      "respond", "relay", "reply",   "flush",   "abort",  "finish", "done"};
   return kNames[static_cast<uint8_t>(step)];
 }
 

@@ -7,7 +7,8 @@
 // freshens the stored entry. The asker may leave: what is being stored is fetched to its end.
 //
 // Owner: itself; ends when its exchange has ended and its asker has let go, and then buries itself.
-// Thread: the worker's. Both sides are told of progress at the end of the turn, never inside a call.
+// Thread: the worker's. Both sides are told of progress at the end of the turn, never inside a
+// call.
 #pragma once
 
 #include <cstdint>
@@ -113,8 +114,10 @@ class Fetch final : public ClientStream,
     void send_end(const http::FieldList*) override {}
     void flush() noexcept override {}
     size_t pending() const noexcept override { return 0; }
-    const http::ResponseHead* interim() const noexcept override { return fetch_.interim_; }
-    void pop_interim() noexcept override { fetch_.interim_ = nullptr; }
+    const http::ResponseHead* interim() const noexcept override {
+      return fetch_.interim_ == nullptr ? nullptr : &fetch_.interim_->head;
+    }
+    void pop_interim() noexcept override { fetch_.interim_ = fetch_.interim_->next; }
     const http::ResponseHead* head() const noexcept override { return fetch_.head_; }
     Chain& body() noexcept override { return fetch_.passing_; }
     bool is_complete() const noexcept override { return fetch_.is_passed_; }
@@ -132,6 +135,11 @@ class Fetch final : public ClientStream,
 
    private:
     Fetch& fetch_;
+  };
+
+  struct Interim {
+    http::ResponseHead head;
+    Interim* next;
   };
 
   explicit Fetch(const FetchOrder& order);
@@ -187,7 +195,7 @@ class Fetch final : public ClientStream,
   TryFacts facts_;
   Ref<cache::Entry> entry_;
   Ref<cache::Body> growing_;
-  const http::ResponseHead* interim_ = nullptr;
+  Interim* interim_ = nullptr;                // the oldest one not taken; in the asker's arena
   const http::ResponseHead* head_ = nullptr;  // of what is passed; in the asker's arena
   std::string_view extra_lines_;
   Chain passing_;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "sluice/cache/cache.h"
 #include "sluice/config/config.h"
 #include "sluice/config/snapshot.h"
 #include "sluice/loop/loop.h"
@@ -17,7 +18,6 @@
 #include "sluice/server/fleet.h"
 #include "sluice/server/logs.h"
 #include "sluice/server/sockets.h"
-#include "sluice/cache/cache.h"
 #include "sluice/stats/collect.h"
 #include "sluice/upstream/health_checker.h"
 #include "sluice/upstream/registry.h"
