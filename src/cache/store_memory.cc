@@ -115,8 +115,9 @@ void MemoryStore::grow(StoreShard& shard) noexcept {
   if (!budget_.reserve(cost)) return;
   StoreShard::Table table{std::unique_ptr<Entry*[]>(new (std::nothrow) Entry*[count]()), count};
   if (table.buckets == nullptr) return budget_.release(cost);
-  const StoreShard::Table old = shard.grow(std::move(table));
-  budget_.release(StoreShard::Table::cost(old.count));
+  table = shard.grow(std::move(table));
+  table.buckets.reset();
+  budget_.release(StoreShard::Table::cost(table.count));
 }
 
 size_t MemoryStore::fixed_cost() const noexcept {
@@ -130,16 +131,18 @@ void MemoryStore::reclaim(size_t bytes) noexcept {
   const size_t goal =
       std::max({bytes, limit / 1024, budget_.used() - std::min(budget_.used(), limit)});
   const size_t step = goal / 8 + 1;
-  size_t total = 0;
-  for (size_t i = 0; i < shard_count_; ++i) total += shards_[i].bytes();
-  // What is evicted may still be sent, and then frees nothing: give up after twice the goal.
+  size_t stored = 0;
+  for (size_t i = 0; i < shard_count_; ++i) stored += shards_[i].bytes();
+  // What is evicted may still be sent, and then frees nothing: give up after twice the goal, or
+  // when a whole round found nothing to evict.
   size_t evicted = 0;
-  for (size_t turn = 0; turn < 2 * shard_count_ && evicted < 2 * goal; ++turn) {
-    if (budget_.has_room(goal)) return;
+  for (size_t idle = 0; idle < shard_count_ && evicted < 2 * goal && !budget_.has_room(goal);) {
     StoreShard& shard = shards_[hand_.fetch_add(1, std::memory_order_relaxed) % shard_count_];
-    const bool is_poor = shard.bytes() < total / shard_count_ / 2;
-    if (is_poor && turn < shard_count_) continue;
-    evicted += shard.evict(step);
+    const size_t even_share = (stored - std::min(stored, evicted)) / shard_count_;
+    const bool is_poor = shard.bytes() < even_share / 2;
+    const size_t gone = is_poor ? 0 : shard.evict(step);
+    evicted += gone;
+    idle = gone > 0 ? 0 : idle + 1;
   }
 }
 

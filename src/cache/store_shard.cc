@@ -48,6 +48,7 @@ void StoreShard::find(uint64_t place, const Key& key, const Purges& purges,
 PutResult StoreShard::put(uint64_t place, Ref<Entry> entry, const Purges& purges) noexcept {
   Discard out;
   const std::lock_guard lock(mutex_);
+  SL_CHECK(!entry->was_put_);  // whoever took it out may still need next_in_bucket_
   if (bucket_count_ == 0) return PutResult::no_room;
   // Asked under the lock: a purge is noted first and then removes what it finds here, so this fill
   // either sees the note or is found.
@@ -55,6 +56,7 @@ PutResult StoreShard::put(uint64_t place, Ref<Entry> entry, const Purges& purges
       purges.standing_of_fill(entry->started(), entry->tags(), entry->key().url);
   if (standing == Standing::gone) return PutResult::purged;
   if (standing == Standing::stale) entry->mark_stale();
+  entry->was_put_ = true;
   make_way(place, *entry, out);
   order_.insert(*entry, place, entry->size());
   Entry** bucket = bucket_of(place);

@@ -5,7 +5,7 @@
 // mark_stale() and touch() change anything, and are atomic.
 //
 //   make()                     from an EntrySpec, into one block that the budget knows of
-//   MemoryStore::put()         found by others
+//   MemoryStore::put()         found by others; once only, what was taken out does not come back
 //   replaced, evicted, purged  no longer found; who holds a Ref goes on
 //   last Ref gone              freed; the budget must outlive it
 #pragma once
@@ -84,7 +84,8 @@ class Entry final : public EvictionNode {
  public:
   // nullptr when the budget refuses.
   static Ref<Entry> make(MemoryBudget& budget, const EntrySpec& spec) noexcept;
-  // What it was made of, for one that differs a little. Views into this entry.
+  // What it was made of, for one that differs a little; a 304 that confirms it brings its own times
+  // and `started`. Views into this entry.
   EntrySpec spec() const noexcept;
 
   void ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
@@ -138,8 +139,9 @@ class Entry final : public EvictionNode {
 
   std::atomic<uint32_t> refs_{1};
   std::atomic<bool> marked_stale_{false};
+  bool was_put_ = false;  // the store's, under its shard's lock, as is next_in_bucket_
   uint16_t flags_;
-  Entry* next_in_bucket_ = nullptr;  // the store's, under its shard's lock
+  Entry* next_in_bucket_ = nullptr;
   Key key_;
   uint64_t started_;
   std::span<const VaryField> vary_;

@@ -57,7 +57,8 @@ std::optional<Key> make_key(const KeyUrl& url, const http::FieldList& fields, co
 Key key_of_url(std::string_view url, const HashSecret& secret, Arena& arena);
 
 // The canonical form of an absolute URL as a person writes it: what `url` of its key is. As a
-// prefix it may end anywhere behind the host. nullopt when it is not absolute with http or https.
+// prefix it may end anywhere behind the host, and goes with an empty rule. nullopt when it is not
+// absolute with http or https.
 std::optional<std::string_view> canonical_url(std::string_view url, const KeyRule& rule,
                                               Arena& arena);
 
