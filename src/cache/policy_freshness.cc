@@ -24,21 +24,20 @@ std::optional<int64_t> date_in(const http::FieldList& fields, FieldId id, int64_
   return http::parse_http_date(field->value, now);
 }
 
-// RFC 9110 section 6.6.1: without a Date, or with a bad one, that of receipt. Kept within what
-// durations can hold.
+// RFC 9110 section 6.6.1: without a Date, or with a bad one, that of receipt. Kept within what an
+// entry can hold, as is the age.
 WallTime date_of(const Received& response) noexcept {
   const int64_t came = unix_seconds(response.came);
   const auto date = date_in(response.fields, FieldId::kDate, came);
   if (!date) return response.came;
-  const int64_t most = http::kMostDelta.count();
-  return WallTime(Seconds(std::clamp(*date, came - most, came + most)));
+  return WallTime(Seconds(std::clamp<int64_t>(*date, 0, came + http::kMostDelta.count())));
 }
 
 // RFC 9111 section 4.2.3
 Duration initial_age(const Received& response, WallTime date, Seconds age) noexcept {
   const Duration apparent_age = std::max(response.came - date, WallTime::duration{});
   const Duration delay = std::max(response.came - response.sent, WallTime::duration{});
-  return std::max<Duration>(apparent_age, age + delay);
+  return std::min<Duration>(std::max<Duration>(apparent_age, age + delay), http::kMostDelta);
 }
 
 // RFC 9111 section 5.3: anything that is no date is in the past.
@@ -107,6 +106,7 @@ Lifetime lifetime_of(const Received& response, const EntryTimes& times,
 Duration shortened(Duration lifetime, const Received& response, Duration age,
                    const CacheRules& rules) noexcept {
   if (rules.max_ttl) lifetime = std::min(lifetime, *rules.max_ttl + age);
+  lifetime = std::min<Duration>(lifetime, http::kMostDelta);
   const Duration left = lifetime - age;
   if (left <= Duration{}) return lifetime;
   const uint32_t share = std::min<uint32_t>(rules.jitter_percent, 100);

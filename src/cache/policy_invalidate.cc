@@ -119,8 +119,10 @@ Invalidation judge_invalidation(const http::RequestHead& request, const KeyUrl& 
                                 const http::ResponseHead& response, Arena& arena) {
   Invalidation out;
   // RFC 9111 section 4.4: methods that are not known to be safe; RFC 9875 section 3: the field of a
-  // safe one is ignored.
-  if (http::is_safe(request.method) || is_error(response.status)) return out;
+  // safe one is ignored, and no status is asked for.
+  if (http::is_safe(request.method)) return out;
+  out.tags = group_tags(url, response.fields, arena);
+  if (is_error(response.status)) return out;
   Targets targets(arena);
   if (url.target.starts_with('/')) targets.add(url.target);
   for (const FieldId id : {FieldId::kLocation, FieldId::kContentLocation}) {
@@ -128,7 +130,6 @@ Invalidation judge_invalidation(const http::RequestHead& request, const KeyUrl& 
     if (field != nullptr) targets.add(resolve_target(url, field->value, arena));
   }
   out.targets = targets.all();
-  out.tags = group_tags(url, response.fields, arena);
   return out;
 }
 

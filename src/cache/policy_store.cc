@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sluice/base/strings.h"
+#include "sluice/cache/entry_codec.h"
 #include "sluice/cache/policy_fields.h"
 #include "sluice/cache/policy_freshness.h"
 #include "sluice/cache/policy_invalidate.h"
@@ -15,6 +16,9 @@ namespace sluice::cache {
 namespace {
 
 using http::FieldId;
+
+// One more is the store's (url_tag_hash()).
+static_assert(kMostEntryTags < kMostTagsWritten);
 
 struct Row {
   std::string_view token;
@@ -145,9 +149,8 @@ NoStoreReason refuse_freshness(const Candidate& candidate) noexcept {
   if (freshness.source == LifetimeSource::none) {
     const bool may_store =
         candidate.directives.values.is_public || is_heuristically_cacheable(candidate.status);
-    const bool has_window = candidate.directives.values.stale_while_revalidate.has_value();
-    return may_store && (can_validate || has_window) ? NoStoreReason::kNone
-                                                     : NoStoreReason::kNoFreshness;
+    const bool is_of_use = can_validate || times.stale_while_revalidate > Duration{};
+    return may_store && is_of_use ? NoStoreReason::kNone : NoStoreReason::kNoFreshness;
   }
   const bool may_go_unvalidated = times.freshness > Duration{} ||
                                   times.stale_while_revalidate > Duration{} ||
@@ -223,6 +226,7 @@ std::string_view date_text(WallTime time, Arena& arena) noexcept {
 std::span<const http::Field> stored_fields(const Candidate& candidate, bool is_part, Arena& arena) {
   auto* out = arena.allocate_array<http::Field>(candidate.fields.size() + 1);
   const bool keeps_date = has_good_date(candidate.fields);
+  bool has_date = false;
   size_t count = 0;
   for (const http::Field& field : candidate.fields) {
     const bool is_of_part =
@@ -230,18 +234,17 @@ std::span<const http::Field> stored_fields(const Candidate& candidate, bool is_p
     if ((is_part && is_of_part) || (field.id == FieldId::kDate && !keeps_date)) continue;
     if (!is_storable(field, candidate.fields, candidate.directives.values)) continue;
     new (&out[count++]) http::Field(field);
+    has_date |= field.id == FieldId::kDate;
   }
-  if (!keeps_date) {
+  if (!has_date) {
     new (&out[count++]) http::Field{"Date", date_text(candidate.facts.came, arena), FieldId::kDate};
   }
   return {out, count};
 }
 
-// Tags -----------------------------------------------------------------------------------------
-
 class TagList {
  public:
-  explicit TagList(Arena& arena) noexcept : tags_(arena.allocate_array<EntryTag>(kMostEntryTags)) {}
+  explicit TagList(Arena& arena) noexcept : arena_(arena) {}
 
   // False when there is no more room.
   bool add(const EntryTag& tag) noexcept {
@@ -249,13 +252,15 @@ class TagList {
       if (tags_[i].hash == tag.hash) return true;
     }
     if (count_ == kMostEntryTags) return false;
+    if (tags_ == nullptr) tags_ = arena_.allocate_array<EntryTag>(kMostEntryTags);
     new (&tags_[count_++]) EntryTag(tag);
     return true;
   }
   std::span<const EntryTag> all() const noexcept { return {tags_, count_}; }
 
  private:
-  EntryTag* tags_;
+  Arena& arena_;
+  EntryTag* tags_ = nullptr;
   size_t count_ = 0;
 };
 
@@ -321,8 +326,9 @@ std::string_view to_string(NoStoreReason reason) noexcept {
   return reason < NoStoreReason::kCount ? kRows[static_cast<size_t>(reason)].token : "?";
 }
 
-bool is_marked(NoStoreReason reason) noexcept {
-  return reason < NoStoreReason::kCount && kRows[static_cast<size_t>(reason)].marks;
+bool is_marked(NoStoreReason reason, http::Method method) noexcept {
+  return method == http::Method::get && reason < NoStoreReason::kCount &&
+         kRows[static_cast<size_t>(reason)].marks;
 }
 
 StorePlan judge_store(const StoreFacts& facts, const CacheRules& rules, Arena& arena) {

@@ -12,7 +12,9 @@ struct RequestPlan {
   bool may_look_up = false;  // a stored response may answer it
   bool may_store = false;    // its response may be stored, if judge_store() says so
   ForwardReason reason = ForwardReason::none;  // why there is no looking up
-  http::RequestDirectives directives;          // those that count on this route
+  // Those that count on this route. With only_if_cached what is not answered from the cache is
+  // answered 504 (RFC 9111 section 5.2.1.7).
+  http::RequestDirectives directives;
 };
 
 RequestPlan judge_request(const http::RequestHead& request, const CacheRules& rules) noexcept;

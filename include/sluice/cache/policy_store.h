@@ -23,11 +23,12 @@ enum class NoStoreReason : uint8_t {
   kCount
 };
 std::string_view to_string(NoStoreReason reason) noexcept;
-// The key deserves a marker that says so, for CacheRules::uncacheable_ttl.
-bool is_marked(NoStoreReason reason) noexcept;
+// The key deserves a marker that says so, for CacheRules::uncacheable_ttl. Only GET tells what the
+// next GET will bring.
+bool is_marked(NoStoreReason reason, http::Method method) noexcept;
 
 // An entry has no more tags.
-inline constexpr size_t kMostEntryTags = 256;
+inline constexpr size_t kMostEntryTags = 255;
 
 struct StoreFacts {
   const http::RequestHead& request;  // as it was sent

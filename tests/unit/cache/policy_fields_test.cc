@@ -43,7 +43,8 @@ TEST_CASE("cache/policy: a stored response has a Date (RFC 9110 6.6.1)") {
   for (const FieldRows& dates :
        {FieldRows{{"Cache-Control", "max-age=60"}},
         FieldRows{{"Cache-Control", "max-age=60"}, {"Date", "foo"}},
-        FieldRows{{"Cache-Control", "max-age=60"}, {"Date", kDateNow}, {"Date", kDateBefore}}}) {
+        FieldRows{{"Cache-Control", "max-age=60"}, {"Date", kDateNow}, {"Date", kDateBefore}},
+        FieldRows{{"Cache-Control", "max-age=60, private=\"date\""}, {"Date", kDateBefore}}}) {
     Judge judge;
     CHECK(values_of(judge.store({dates}).fields, "Date") == kDateNow);
   }

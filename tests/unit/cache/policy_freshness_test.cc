@@ -149,7 +149,8 @@ TEST_CASE("cache/policy: the age a response comes with (RFC 9111 4.2.3)") {
       {{{"Date", kDateNow}, {"Age", "30"}}, 32_s, 2_s},  // age_value + response_delay
       {{{"Date", kDateNow}}, 2_s, 2_s},
       {{{"Date", kDateBefore}}, 1000_s, 2_s},
-      {{{"Date", "Sun, 06 Nov 0994 08:49:37 GMT"}}, http::kMostDelta},
+      {{{"Date", "Sun, 06 Nov 0994 08:49:37 GMT"}}, kNow.time_since_epoch()},
+      {{{"Age", "2147483648"}}, http::kMostDelta, 2_s},
       {{{"Age", "99999999999999999999"}}, http::kMostDelta},
   };
   int i = 0;
@@ -221,6 +222,8 @@ TEST_CASE("cache/policy: lifetimes of a route count from receipt and give way to
   CHECK(judge({{"Cache-Control", "max-age=60"}}, 200, rules).source == forced);
   CHECK(judge({{"Age", "x"}}, 200, rules).times.freshness == 9_s);
   CHECK(judge({{"Cache-Control", "max-age=60"}}, 500, rules).times.freshness == 60_s);
+  // What an entry can hold.
+  CHECK(judge({{"Age", "99999999999"}}, 200, rules).times.freshness == http::kMostDelta);
   CHECK(judge({}, 404, rules).times.freshness == 3_s);
 }
 

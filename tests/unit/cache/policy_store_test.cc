@@ -67,6 +67,7 @@ TEST_CASE("cache/policy: what is stored without a word about freshness (RFC 9111
       {{{{"ETag", "\"a\""}, {"Cache-Control", "public"}}, 302}, kNone},
       {{{{"Cache-Control", "public"}}}, kNoFreshness},
       {{{{"Cache-Control", "stale-while-revalidate=60"}}}, kNone},
+      {{{{"Cache-Control", "stale-while-revalidate=0"}}}, kNoFreshness},
       {{{{"Cache-Control", "max-age=0"}}}, kExpired},
       {{{{"Cache-Control", "max-age=0, stale-if-error=60"}}}, kNone},
       {{{{"Cache-Control", "max-age=0"}, {"ETag", "\"a\""}}}, kNone},
@@ -337,13 +338,16 @@ TEST_CASE("cache/policy: an update keeps the tags unless others are named") {
 }
 
 TEST_CASE("cache/policy: which reasons deserve a marker for the key") {
-  CHECK(is_marked(kNoStore));
-  CHECK(is_marked(kSetCookie));
-  CHECK(is_marked(kVary));
+  using http::Method;
+  CHECK(is_marked(kNoStore, Method::get));
+  CHECK(is_marked(kSetCookie, Method::get));
+  CHECK(is_marked(kVary, Method::get));
+  CHECK_FALSE(is_marked(kNoStore, Method::post));
+  CHECK_FALSE(is_marked(kCount, Method::get));
   // What one client sends must not stop others from waiting for one response.
   for (const auto reason : {kNone, kRequest, kAuthorization, kMethod, kHead, kRange, kStatus}) {
     CAPTURE(to_string(reason));
-    CHECK_FALSE(is_marked(reason));
+    CHECK_FALSE(is_marked(reason, Method::get));
   }
   CHECK(to_string(kNoFreshness) == "no-freshness");
   CHECK(to_string(kCount) == "?");
