@@ -136,7 +136,7 @@ EntrySender::Progress EntrySender::send_body(ClientStream& client, uint64_t& byt
       begin_range();
     } else if (there.state == cache::Body::State::failed) {
       return Progress::body_broken;
-    } else if (reader_->offset() == there.size) {
+    } else if (reader_->offset() >= there.size) {  // beyond: a range that has not come yet
       return Progress::body_grows;
     }
   }

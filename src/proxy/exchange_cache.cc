@@ -20,7 +20,8 @@
 namespace sluice::proxy {
 namespace {
 
-constexpr uint8_t kMostRounds = 3;  // look-ups after fetches of others that came to nothing
+constexpr uint8_t kMostRounds = 3;    // after following so many fetches for nothing, go alone
+constexpr uint8_t kMostFailures = 2;  // of fetches that were followed
 
 int64_t unix_seconds(WallTime time) noexcept {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
@@ -51,6 +52,7 @@ struct Exchange::CacheUse final : cache::FlightWaiter {
   cache::CacheStatus status;
   bool is_fresh_fetch = false;  // what is sent came for this very request
   uint8_t rounds = 0;
+  uint8_t failures = 0;
 };
 
 // Look up -----------------------------------------------------------------------------------------
@@ -150,7 +152,8 @@ Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matchi
   use.status.ttl = std::nullopt;
   // RFC 9111 section 5.2.1.7
   if (use.plan.directives.only_if_cached) return fail(Error(Errc::kNotCached));
-  if (!use.plan.may_store || head_.method == http::Method::head) {
+  // A response to HEAD is not stored; one that is stored already may be validated by GET.
+  if (!use.plan.may_store || (head_.method == http::Method::head && matching == nullptr)) {
     route_->pool->count_request(site_.kit().loop.now());
     go(Step::kPick);
     return Turn::go_on;
@@ -187,6 +190,7 @@ Exchange::Turn Exchange::start_fetch(const cache::Variants& found, cache::Entry*
   order.stored = &found;
   order.matching = matching;
   order.flight = std::move(flight);
+  order.is_for_range = matching == nullptr;
   use.fetch = Fetch::start(order);
   upstream_ = &use.fetch->answer();
   upstream_->begin(this, &arena_);
@@ -273,12 +277,22 @@ Exchange::Turn Exchange::follow_flight() noexcept {
     return serve(Ref<cache::Entry>(entry), {});
   }
   use.leave();
-  const bool was_refused = state == cache::Flight::State::refused;
-  use.rounds = was_refused ? kMostRounds : static_cast<uint8_t>(use.rounds + 1);
-  if (state == cache::Flight::State::failed && use.rounds > kMostRounds) {
-    return fail(use.flight->error());
-  }
+  const Error error = use.flight->error();
   use.flight = nullptr;
+  switch (state) {
+    case cache::Flight::State::asking:
+    case cache::Flight::State::growing:
+    case cache::Flight::State::stored:
+      ++use.rounds;  // a variant for others
+      break;
+    case cache::Flight::State::refused:
+      use.rounds = kMostRounds;
+      break;
+    case cache::Flight::State::failed:
+      // One of those who waited asks once more for the others; then it is the endpoint.
+      if (error.code() != Errc::kCancelled && ++use.failures == kMostFailures) return fail(error);
+      break;
+  }
   go(Step::kLookup);
   return Turn::go_on;
 }

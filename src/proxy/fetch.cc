@@ -43,27 +43,46 @@ Head copy_head(const Head& from, Arena& arena) {
   return copy;
 }
 
-bool is_client_condition(http::FieldId id) noexcept {
-  return id == http::FieldId::kIfNoneMatch || id == http::FieldId::kIfModifiedSince;
+// Fields that make an answer one client's: its conditions, and the range it asks for.
+bool is_of_client(http::FieldId id, bool keeps_range) noexcept {
+  switch (id) {
+    case http::FieldId::kIfNoneMatch:
+    case http::FieldId::kIfModifiedSince:
+      return true;
+    case http::FieldId::kRange:
+    case http::FieldId::kIfRange:
+      return !keeps_range;
+    default:
+      return false;
+  }
 }
 
-// The request with `conditions` in place of the client's (RFC 9111 section 4.3.1).
+// What to ask for so that the answer may be stored for all: by GET, without what is the client's.
+http::RequestHead as_fetched(const http::RequestHead& from, bool keeps_range, Arena& arena) {
+  http::RequestHead head = from;
+  head.method = http::Method::get;
+  head.method_text = "GET";
+  auto* fields = arena.allocate_array<http::Field>(from.fields.size());
+  size_t count = 0;
+  for (const http::Field& field : from.fields) {
+    if (!is_of_client(field.id, keeps_range)) new (&fields[count++]) http::Field(field);
+  }
+  head.fields = http::FieldList({fields, count});
+  return head;
+}
+
+// With our conditions (RFC 9111 section 4.3.1).
 http::RequestHead with_conditions(const http::RequestHead& from,
                                   const cache::Conditions& conditions, Arena& arena) {
   http::RequestHead head = from;
   auto* fields = arena.allocate_array<http::Field>(from.fields.size() + 2);
   size_t count = 0;
-  for (const http::Field& field : from.fields) {
-    if (!is_client_condition(field.id)) new (&fields[count++]) http::Field(field);
-  }
-  if (!conditions.if_none_match.empty()) {
-    new (&fields[count++])
-        http::Field{"If-None-Match", conditions.if_none_match, http::FieldId::kIfNoneMatch};
-  }
-  if (!conditions.if_modified_since.empty()) {
-    new (&fields[count++]) http::Field{"If-Modified-Since", conditions.if_modified_since,
-                                       http::FieldId::kIfModifiedSince};
-  }
+  for (const http::Field& field : from.fields) new (&fields[count++]) http::Field(field);
+  auto add = [&](http::FieldId id, std::string_view name, std::string_view value) {
+    if (!value.empty()) new (&fields[count++]) http::Field{name, value, id};
+  };
+  add(http::FieldId::kIfNoneMatch, "If-None-Match", conditions.if_none_match);
+  add(http::FieldId::kIfModifiedSince, "If-Modified-Since", conditions.if_modified_since);
   head.fields = http::FieldList({fields, count});
   return head;
 }
@@ -94,7 +113,7 @@ Fetch::Fetch(const FetchOrder& order)
 }
 
 void Fetch::prepare(const FetchOrder& order) {
-  original_ = with_conditions(copy_head(order.request, arena_), {}, arena_);
+  original_ = as_fetched(copy_head(order.request, arena_), order.is_for_range, arena_);
   url_ = {arena_.copy(order.url.scheme), arena_.copy(order.url.authority),
           arena_.copy(order.url.target)};
   key_ = order.key;
@@ -208,7 +227,7 @@ bool Fetch::try_store(const http::ResponseHead& head, const http::ResponseForwar
 void Fetch::pass(const http::ResponseHead& head, const http::ResponseForwarding& how) {
   verdict_ = Verdict::pass;
   WorkerKit& kit = site_.kit();
-  if (cache::is_marked(refused_)) {
+  if (cache::is_marked(refused_, http::Method::get)) {
     kit.cache->markers.set(key_.hash, kit.loop.now() + route_.cache->rules.uncacheable_ttl);
   }
   // RFC 9111 section 4.3.3: this is the response now, not what was to be validated.
@@ -236,9 +255,8 @@ bool Fetch::freshen(const http::ResponseHead& head) {
     if (entry) {
       if (is_ours) entry_ = entry;
       kit.cache->store.put(std::move(entry));
-    } else {
-      if (is_ours) entry_ = Ref<cache::Entry>(stored_.all()[i]);
-      kit.cache->store.remove(old);
+    } else if (is_ours) {
+      entry_ = Ref<cache::Entry>(stored_.all()[i]);
     }
   }
   if (!entry_) return false;
@@ -250,7 +268,7 @@ bool Fetch::freshen(const http::ResponseHead& head) {
   return true;
 }
 
-// The stored response with what the 304 says of it; nothing when it must not be stored any more.
+// The stored response with what the 304 says of it; nothing when that is not to be stored.
 Ref<cache::Entry> Fetch::updated(const cache::Entry& old, const http::ResponseHead& head) {
   http::ResponseHead now;
   now.status = old.status();
@@ -262,7 +280,10 @@ Ref<cache::Entry> Fetch::updated(const cache::Entry& old, const http::ResponseHe
   facts.is_update = true;
   facts.old_tags = old.tags();
   const cache::StorePlan plan = cache::judge_store(facts, route_.cache->rules, arena_);
-  if (!plan.is_stored()) return nullptr;
+  if (!plan.is_stored()) {
+    if (cache::is_marked(plan.refused, http::Method::get)) site_.kit().cache->store.remove(old);
+    return nullptr;
+  }
   cache::EntrySpec spec = old.spec();
   spec.vary = cache::vary_of(plan.vary, original_.fields, arena_);
   spec.fields = plan.fields;
@@ -310,6 +331,7 @@ void Fetch::overflow(const Chain& bytes, uint64_t before) {
 
 void Fetch::send_end(const http::FieldList* trailers) {
   has_news_ = true;
+  if (asks_again_) return;
   if (growing_) return store_whole();
   is_passed_ = true;
   if (trailers == nullptr || asker_arena_ == nullptr) return;

@@ -131,7 +131,13 @@ Site::Site(WorkerKit& kit, config::SnapshotPtr snapshot,
     made.id = names.intern(route.name);
     made.request_edits = edits_of(route.request_headers);
     made.response_edits = edits_of(route.response_headers);
-    if (route.cache) made.cache = cache_of(route, snapshot_->config);
+    if (route.cache) {
+      made.cache = cache_of(route, snapshot_->config);
+      // Tags are for us, not for clients.
+      for (const char* name : {"surrogate-key", "cache-tag"}) {
+        made.response_edits.remove.emplace_back(name);
+      }
+    }
     routes_.push_back(std::move(made));
   }
 }

@@ -316,10 +316,8 @@ TEST_CASE("config/load: routes") {
       {"routes: [{pool: api, match: {path: /x}, strip_prefix: /api}]",
        "t.yaml:3:55: warning: routes[0].strip_prefix: not every path that matches begins with "
        "\"/api\""},
-      {"routes: [{pool: api, cache: {}}]",
-       "t.yaml:3:22: error: routes[0].cache: not supported yet in this version"},
-      {"cache: {memory: {size: 1GiB}}",
-       "t.yaml:3:1: warning: cache: nothing is cached yet in this version"},
+      {"cache: {redis: {url: \"redis://a\"}}",
+       "t.yaml:3:9: warning: cache.redis: only the memory of this process is used yet"},
   });
 }
 
@@ -391,7 +389,7 @@ TEST_CASE("config/load: all problems in one run, in file order, secrets not show
         std::vector<std::string>{
             "t.yaml:1:10: error: workers: \"x\" is not a whole number (from 1 to 256, or auto)",
             "t.yaml:2:12: error: listeners: needs at least one",
-            "t.yaml:3:1: warning: cache: nothing is cached yet in this version",
+            "t.yaml:3:9: warning: cache.redis: only the memory of this process is used yet",
             "t.yaml:3:22: error: cache.redis.url: not a Redis URL: "
             "redis://[[USER]:PASSWORD@]HOST[:PORT][/DB] or "
             "unix:/PATH",

@@ -217,8 +217,8 @@ access_log: {path: stdout, format: json}
   CHECK(heads(load(kExample)) ==
         std::vector<std::string>{
             "t.yaml:7:5: error: listeners[1].tls: not supported yet in this version",
-            "t.yaml:25:46: error: routes[1].cache: not supported yet in this version",
-            "t.yaml:29:1: warning: cache: nothing is cached yet in this version"});
+            "t.yaml:31:3: warning: cache.redis: only the memory of this process is used yet",
+            "t.yaml:32:3: warning: cache.purge_from: PURGE is answered by no listener yet"});
   LoadOptions options;
   options.accept_unsupported = true;
   const LoadResult result = load_text(std::string(kExample), "t.yaml", options);
