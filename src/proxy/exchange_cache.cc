@@ -289,6 +289,7 @@ Exchange::Turn Exchange::follow_flight() noexcept {
       use.rounds = kMostRounds;
       break;
     case cache::Flight::State::failed:
+      if (error.origin() == Origin::upstream && serve_stale(0, error)) return Turn::go_on;
       // One of those who waited asks once more for the others; then it is the endpoint.
       if (error.code() != Errc::kCancelled && ++use.failures == kMostFailures) return fail(error);
       break;

@@ -296,7 +296,8 @@ Ref<cache::Entry> Fetch::updated(const cache::Entry& old, const http::ResponseHe
 
 // The body ----------------------------------------------------------------------------------------
 
-void Fetch::send_body(Chain&& bytes) {
+void Fetch::send_body(Chain&& given) {
+  Chain bytes = std::move(given);  // the giver's is empty from now on, whatever becomes of them
   has_news_ = true;
   if (asks_again_) return;  // of a 304 there is none
   if (verdict_ == Verdict::pass || is_overflowing_) {

@@ -133,10 +133,12 @@ Site::Site(WorkerKit& kit, config::SnapshotPtr snapshot,
     made.response_edits = edits_of(route.response_headers);
     if (route.cache) {
       made.cache = cache_of(route, snapshot_->config);
-      // Tags are for us, not for clients.
-      for (const char* name : {"surrogate-key", "cache-tag"}) {
+      // Between us and the endpoint alone: tags, and what the Edge Architecture note calls surrogate
+      // control, which an endpoint may give only to who says that it knows it.
+      for (const char* name : {"surrogate-key", "cache-tag", "surrogate-control"}) {
         made.response_edits.remove.emplace_back(name);
       }
+      made.request_edits.set.emplace_back("surrogate-capability", "sluice=\"Surrogate/1.0\"");
     }
     routes_.push_back(std::move(made));
   }

@@ -48,7 +48,8 @@ struct CacheRules {
   std::vector<std::string> bypass_cookies;  // the same; cookie names, in their case
   // Fields that replace Cache-Control and Expires for us; the first that is valid counts
   // (RFC 9213 section 2.2).
-  std::vector<std::string> targeted_fields = {"sluice-cache-control", "cdn-cache-control"};
+  std::vector<std::string> targeted_fields = {"sluice-cache-control", "cdn-cache-control",
+                                              "surrogate-control"};
 };
 
 }  // namespace sluice::cache
