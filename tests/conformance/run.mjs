@@ -134,8 +134,8 @@ async function testsRun () {
 }
 
 function exceptions () {
-  const rows = fs.readFileSync(exceptionsFile, 'utf8').matchAll(/^- `([a-z0-9-]+)`: /gm)
-  return new Set([...rows].map(row => row[1]))
+  const rows = fs.readFileSync(exceptionsFile, 'utf8').matchAll(/^- ((`[^`]+`,?\s+)*`[^`]+`):\s/gm)
+  return new Set([...rows].flatMap(row => [...row[1].matchAll(/`([^`]+)`/g)].map(id => id[1])))
 }
 
 function report (tests, results, excepted) {
