@@ -17,6 +17,7 @@ SYSCONFDIR   ?= /etc#v where install puts the folder sluice/ with the configurat
 DESTDIR      ?=#v a root to install under
 FUZZ_SECONDS ?= 60#v how long make fuzz runs each target
 TEST_ARGS    ?=#v arguments for the test programs, such as -tc='*smuggling*'
+TEST_ID      ?=#v the one test of http-cache-tests whose messages make conformance shows
 TEST_TIMEOUT ?= 900#v seconds after which a test program is aborted
 PORT         ?=#v where the demo listens instead of 8080
 V            ?=#v 1 shows the commands
@@ -195,11 +196,27 @@ $(O)/tests/e2e_test: $(E2E_MAIN) $(call objects,$(TEST_SRC_e2e)) $(E2E_ARCH) $(O
 e2e: $(PROGRAMS) $(E2E_TEST) ## Build and run the end-to-end tests
 	@$(RUN_TESTS) $(E2E_TEST) -- $(TEST_ARGS)
 
+# Conformance --------------------------------------------------------------------------------------
+# The suite comes from npm into the build folder, as package-lock.json pins it, and is used there ever after.
+CONFORMANCE := $(O)/conformance
+$(CONFORMANCE)/stamp: tests/conformance/package.json tests/conformance/package-lock.json
+	$(call say,NPM,$(CONFORMANCE))
+	@mkdir -p $(@D) && cp $^ $(@D)
+	$(Q)npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+.PHONY: conformance conformance-programs
+conformance-programs: $(O)/sluice $(CONFORMANCE)/stamp
+conformance: ## Run http-cache-tests through sluice (TEST_ID= shows one of them)
+	@scripts/deps.sh conformance
+	@$(MAKE) --no-print-directory conformance-programs
+	@SLUICE=$(OABS)/sluice exec node tests/conformance/run.mjs $(CONFORMANCE) $(TEST_ID)
+
 # What people call ---------------------------------------------------------------------------------
 # Those that may install packages build in a second make, which then finds what was installed.
 .PHONY: deps demo test test-programs bench lint format install clean help
 DEPS ?= build test lint fuzz
-deps: ## Install what is missing of the packages (DEPS="build demo test lint fuzz bench")
+deps: ## Install what is missing of the packages (DEPS="build demo test conformance lint fuzz bench")
 	@scripts/deps.sh $(DEPS)
 
 # Where `become` is loaded the script takes the place of make; else it runs below it.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages of the named groups that are missing: deps.sh [GROUP...]
-# Groups: build, demo, test, lint, fuzz, bench. Nothing missing: no apt, no root, no network.
+# Groups: build, demo, test, conformance, lint, fuzz, bench. Nothing missing: no apt, no root, no network.
 # Starts no service, restarts none and upgrades nothing that was named and is there.
 set -euo pipefail
 
@@ -9,6 +9,9 @@ packages[build]="g++ make pkg-config libuv1-dev libnghttp2-dev libssl-dev libyam
   libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev libsystemd-dev libsqlite3-dev zlib1g-dev doctest-dev"
 packages[demo]="${packages[build]} redis-server curl wrk"
 packages[test]="${packages[build]} redis-server curl wrk procps"
+packages[conformance]="${packages[build]} nodejs"
+# Node.js from elsewhere than Debian brings npm along, and conflicts with Debian's.
+command -v npm >/dev/null || packages[conformance]+=" npm"
 packages[lint]="${packages[build]} clang-16 clang-tidy-16 clang-format universal-ctags"
 packages[fuzz]="${packages[build]} clang-16 libclang-rt-16-dev llvm-16"
 packages[bench]="${packages[demo]} nginx haproxy nghttp2-client python3 strace"
@@ -21,7 +24,7 @@ apt=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -qq -o DPk
 main() {
   local groups=("${@:-build}") names="" wanted missing group
   for group in "${groups[@]}"; do
-    [[ -n ${packages[$group]:-} ]] || fail "unknown group '$group' (build demo test lint fuzz bench)" 2
+    [[ -n ${packages[$group]:-} ]] || fail "unknown group '$group' (build demo test conformance lint fuzz bench)" 2
     names+=" ${packages[$group]}"
   done
   read -ra wanted <<<"$names"
