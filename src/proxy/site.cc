@@ -133,8 +133,8 @@ Site::Site(WorkerKit& kit, config::SnapshotPtr snapshot,
     made.response_edits = edits_of(route.response_headers);
     if (route.cache) {
       made.cache = cache_of(route, snapshot_->config);
-      // Between us and the endpoint alone: tags, and what the Edge Architecture note calls surrogate
-      // control, which an endpoint may give only to who says that it knows it.
+      // Between us and the endpoint alone: tags, and what the Edge Architecture note calls
+      // surrogate control, which an endpoint may give only to who says that it knows it.
       for (const char* name : {"surrogate-key", "cache-tag", "surrogate-control"}) {
         made.response_edits.remove.emplace_back(name);
       }

@@ -46,75 +46,36 @@ constexpr uint32_t bits(Steps... steps) noexcept {
 }
 }  // namespace detail
 
-// Any step before the response has begun may end in a reply of our own; any may abort.
+// Which steps may follow each, in their order. Any step before the response has begun may end in a
+// reply of our own; any may abort.
+inline constexpr uint32_t kNextSteps[] = {
+    /* born */ detail::bits(Step::kRoute, Step::kAdmit, Step::kReply, Step::kAbort),
+    /* route */ detail::bits(Step::kHandle, Step::kAdmit, Step::kReply, Step::kFlush, Step::kAbort),
+    /* handle */ detail::bits(Step::kReply, Step::kFlush, Step::kAbort),
+    /* admit */ detail::bits(Step::kLookup, Step::kPick, Step::kReply, Step::kAbort),
+    /* lookup */ detail::bits(Step::kServe, Step::kFollow, Step::kPick, Step::kReply, Step::kAbort),
+    /* follow */
+    detail::bits(Step::kLookup, Step::kServe, Step::kRespond, Step::kReply, Step::kAbort),
+    /* serve */ detail::bits(Step::kRelay, Step::kFlush, Step::kAbort),
+    /* pick */ detail::bits(Step::kQueue, Step::kAcquire, Step::kReply, Step::kAbort),
+    /* queue */ detail::bits(Step::kPick, Step::kReply, Step::kAbort),
+    /* acquire */ detail::bits(Step::kConnect, Step::kSend, Step::kReply, Step::kAbort),
+    /* connect */ detail::bits(Step::kSend, Step::kJudge, Step::kReply, Step::kAbort),
+    /* send */ detail::bits(Step::kAwait, Step::kAbort),
+    /* await */ detail::bits(Step::kJudge, Step::kRespond, Step::kReply, Step::kAbort),
+    /* judge */
+    detail::bits(Step::kPick, Step::kAcquire, Step::kRespond, Step::kReply, Step::kAbort),
+    /* respond */ detail::bits(Step::kRelay, Step::kAbort),
+    /* relay */ detail::bits(Step::kFlush, Step::kAbort),
+    /* reply */ detail::bits(Step::kFlush, Step::kAbort),
+    /* flush */ detail::bits(Step::kFinish, Step::kAbort),
+    /* abort */ detail::bits(Step::kFinish),
+    /* finish */ detail::bits(Step::kDone),
+    /* done */ 0,
+};
+
 constexpr bool allowed(Step from, Step to) noexcept {
-  using detail::bits;
-  uint32_t next = 0;
-  switch (from) {
-    case Step::kBorn:
-      next = bits(Step::kRoute, Step::kAdmit, Step::kReply, Step::kAbort);
-      break;
-    case Step::kRoute:
-      next = bits(Step::kHandle, Step::kAdmit, Step::kReply, Step::kFlush, Step::kAbort);
-      break;
-    case Step::kHandle:
-      next = bits(Step::kReply, Step::kFlush, Step::kAbort);
-      break;
-    case Step::kAdmit:
-      next = bits(Step::kLookup, Step::kPick, Step::kReply, Step::kAbort);
-      break;
-    case Step::kLookup:
-      next = bits(Step::kServe, Step::kFollow, Step::kPick, Step::kReply, Step::kAbort);
-      break;
-    case Step::kFollow:
-      next = bits(Step::kLookup, Step::kServe, Step::kRespond, Step::kReply, Step::kAbort);
-      break;
-    case Step::kServe:
-      next = bits(Step::kRelay, Step::kFlush, Step::kAbort);
-      break;
-    case Step::kPick:
-      next = bits(Step::kQueue, Step::kAcquire, Step::kReply, Step::kAbort);
-      break;
-    case Step::kQueue:
-      next = bits(Step::kPick, Step::kReply, Step::kAbort);
-      break;
-    case Step::kAcquire:
-      next = bits(Step::kConnect, Step::kSend, Step::kReply, Step::kAbort);
-      break;
-    case Step::kConnect:
-      next = bits(Step::kSend, Step::kJudge, Step::kReply, Step::kAbort);
-      break;
-    case Step::kSend:
-      next = bits(Step::kAwait, Step::kAbort);
-      break;
-    case Step::kAwait:
-      next = bits(Step::kJudge, Step::kRespond, Step::kReply, Step::kAbort);
-      break;
-    case Step::kJudge:
-      next = bits(Step::kPick, Step::kAcquire, Step::kRespond, Step::kReply, Step::kAbort);
-      break;
-    case Step::kRespond:
-      next = bits(Step::kRelay, Step::kAbort);
-      break;
-    case Step::kRelay:
-      next = bits(Step::kFlush, Step::kAbort);
-      break;
-    case Step::kReply:
-      next = bits(Step::kFlush, Step::kAbort);
-      break;
-    case Step::kFlush:
-      next = bits(Step::kFinish, Step::kAbort);
-      break;
-    case Step::kAbort:
-      next = bits(Step::kFinish);
-      break;
-    case Step::kFinish:
-      next = bits(Step::kDone);
-      break;
-    case Step::kDone:
-      break;
-  }
-  return (next & detail::bit(to)) != 0;
+  return (kNextSteps[static_cast<uint8_t>(from)] & detail::bit(to)) != 0;
 }
 
 }  // namespace sluice::proxy

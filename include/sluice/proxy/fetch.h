@@ -41,8 +41,8 @@ struct FetchOrder {
   std::string_view request_id, traceparent;
   const cache::Variants* stored = nullptr;  // to be validated
   const cache::Entry* matching = nullptr;   // of them: the one that goes with the request
-  Ref<cache::Flight> flight = {};  // who waits; none when nobody can
-  bool is_for_range = false;       // the asker's Range goes along
+  Ref<cache::Flight> flight = {};           // who waits; none when nobody can
+  bool is_for_range = false;                // the asker's Range goes along
 };
 
 // How the try at an endpoint went, for the asker's log line.
