@@ -54,20 +54,20 @@ Outcome decode(std::string_view bytes, size_t first, size_t step,
 
 // The body in two chunks, and the trailers that may pass.
 std::string encode(std::string_view body, const FieldList& trailers, ChunkPool& pool) {
-  std::string text;
+  Chain chain;
+  ChunkedWriter writer;
   const size_t half = body.size() / 2;
   for (std::string_view part : {body.substr(0, half), body.substr(half)}) {
-    if (part.empty()) continue;
-    char line[18];
-    text.append(line, write_chunk_size(line, part.size()));
-    text.append(part).append("\r\n");
+    Chain piece;
+    piece.push_back(Slice::copy_of(part));
+    writer.write(std::move(piece), pool, chain);
   }
-  Chain chain;
+  writer.end();
   {
     ChainWriter out(pool, chain);
     write_trailers(trailers, out);
   }
-  return text + chain.to_string();
+  return chain.to_string();
 }
 
 }  // namespace

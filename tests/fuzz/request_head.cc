@@ -55,6 +55,8 @@ void check_forwarded(const RequestHead& head, bool trusted, ChunkPool& pool, Are
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  const RequestHead glimpse = glimpse_request(bytes);
+  expect(glimpse.method_text.size() + glimpse.target.size() <= size, "a glimpse is of what came");
   const size_t split = size == 0 ? 0 : data[size - 1] % size;
   const auto end = scan_all_ways(bytes, split);
   ChunkPool pool;
