@@ -103,8 +103,7 @@ uint64_t Purges::next() noexcept {
 }
 
 void Purges::forget_tags() noexcept {
-  tags_floor_.store(last_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  next();
+  tags_floor_.store(last_.load(std::memory_order_relaxed), std::memory_order_release);
   for (size_t i = 0; i < kRows; ++i) {
     rows_[i].hash.store(0, std::memory_order_release);
     rows_[i].last.set(0, PurgeKind::hard);

@@ -11,6 +11,7 @@
 #include "sluice/cache/policy_request.h"
 #include "sluice/cache/policy_reuse.h"
 #include "sluice/cache/policy_status.h"
+#include "sluice/cache/purge_hub.h"
 #include "sluice/cache/vary.h"
 #include "sluice/proxy/entry_sender.h"
 #include "sluice/proxy/exchange.h"
@@ -374,14 +375,17 @@ std::string_view Exchange::response_lines() noexcept {
 void Exchange::invalidate_for(const http::ResponseHead& response) noexcept {
   if (http::is_safe(head_.method)) return;
   CacheUse& use = *cache_;
-  cache::MemoryStore& store = site_.kit().cache->store;
+  cache::PurgeHub& purges = *site_.kit().purges;
   const cache::Invalidation stale = cache::judge_invalidation(head_, use.url, response, arena_);
   for (std::string_view target : stale.targets) {
     auto key = cache::make_key({use.url.scheme, use.url.authority, target}, {}, {},
                                site_.kit().cache->secret, arena_);
-    if (key) store.purge_url(*key, cache::PurgeKind::hard);
+    if (!key) continue;
+    purges.purge({.what = cache::PurgeOrder::What::url, .url = std::string(key->url)}, arena_);
   }
-  for (uint64_t tag : stale.tags) store.purge_tag(tag, cache::PurgeKind::hard);
+  for (uint64_t tag : stale.tags) {
+    purges.purge({.what = cache::PurgeOrder::What::tag, .url = {}, .tag = tag}, arena_);
+  }
 }
 
 void Exchange::end_cache_use() noexcept {

@@ -5,7 +5,7 @@
 namespace sluice::server {
 
 Fleet::Fleet(uint32_t workers, const Deps& deps) : control_(deps.control) {
-  const WorkerDeps shared{deps.stats, deps.names, deps.cache, workers_};
+  const WorkerDeps shared{deps.stats, deps.names, deps.cache, deps.purges, workers_};
   for (uint32_t i = 0; i < workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(i, shared, deps.logs.diagnostics(i)));
   }

@@ -68,7 +68,8 @@ Worker::Inside::Inside(loop::Loop& own, stats::Block& block, const WorkerDeps& d
           .counters = block.counters,
           .requests = block.requests,
           .connections = pool,
-          .cache = &deps.cache},
+          .cache = &deps.cache,
+          .purges = &deps.purges},
       sweeper(loop::Timer::make<&Inside::sweep>(own, this)) {}
 
 // All connections are gone before their listeners, all exchanges before their sites.

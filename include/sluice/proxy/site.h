@@ -29,7 +29,8 @@
 
 namespace sluice::cache {
 struct Cache;
-}
+class PurgeHub;
+}  // namespace sluice::cache
 
 namespace sluice::proxy {
 
@@ -52,8 +53,9 @@ struct WorkerKit {
   stats::Counters& counters;
   stats::RequestTable& requests;
   upstream::ConnectionPool& connections;
-  AccessLog* access_log = nullptr;  // nullptr: off
-  cache::Cache* cache = nullptr;    // nullptr: routes do not cache
+  AccessLog* access_log = nullptr;    // nullptr: off
+  cache::Cache* cache = nullptr;      // nullptr: routes do not cache
+  cache::PurgeHub* purges = nullptr;  // with the cache
   Random random{};
   bool draining = false;  // answers carry Connection: close
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sluice/cache/cache.h"
+#include "sluice/cache/purge_hub.h"
 #include "sluice/config/config.h"
 #include "sluice/config/snapshot.h"
 #include "sluice/loop/loop.h"
@@ -55,7 +56,9 @@ class Engine {
   Fleet& fleet() noexcept { return fleet_; }
   const Fleet& fleet() const noexcept { return fleet_; }
   const std::shared_ptr<Logs>& logs() noexcept { return logs_; }
+  cache::Cache& cache() noexcept { return cache_; }
   const cache::Cache& cache() const noexcept { return cache_; }
+  cache::PurgeHub& purges() noexcept { return purges_; }
   uint64_t log_dropped() const noexcept { return logs_->dropped(access_); }
   const stats::Collect& stats() const noexcept { return stats_; }
   stats::NameTable& names() noexcept { return names_; }
@@ -75,7 +78,8 @@ class Engine {
   std::shared_ptr<downstream::ClientCeiling> ceiling_;
   std::vector<Door> doors_;
   AccessOutputs access_;
-  cache::Cache cache_;  // beyond the workers
+  cache::Cache cache_;  // beyond the workers, as is the next
+  cache::PurgeHub purges_;
   Fleet fleet_;
   std::unique_ptr<loop::Work> retiring_;
 };

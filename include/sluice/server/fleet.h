@@ -22,6 +22,7 @@ class Fleet {
     stats::NameTable& names;
     Logs& logs;
     cache::Cache& cache;
+    cache::PurgeHub& purges;
   };
   Fleet(uint32_t workers, const Deps& deps);
   ~Fleet();  // stop()

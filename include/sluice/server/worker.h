@@ -20,6 +20,7 @@
 #include "sluice/base/clock.h"
 #include "sluice/base/log_ring.h"
 #include "sluice/cache/cache.h"
+#include "sluice/cache/purge_hub.h"
 #include "sluice/config/snapshot.h"
 #include "sluice/downstream/listener.h"
 #include "sluice/loop/loop.h"
@@ -53,6 +54,7 @@ struct WorkerDeps {
   stats::Collect& stats;
   stats::NameTable& names;
   cache::Cache& cache;
+  cache::PurgeHub& purges;
   const std::vector<std::unique_ptr<Worker>>& all;
 };
 

@@ -1,0 +1,65 @@
+#include "sluice/cache/shared_tier.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::cache {
+
+// The tier
+// -----------------------------------------------------------------------------------------
+
+SharedTier::SharedTier(SharedSettings settings, const HashSecret& secret)
+    : settings_(std::move(settings)) {
+  for (const redis::Address& address : settings_.servers) {
+    servers_.push_back(std::make_unique<SharedServer>(address));
+    seeds_.push_back(hash128(address.to_string(), secret).low);
+  }
+}
+
+size_t SharedTier::place_of(const Hash128& key) const noexcept {
+  size_t best = 0;
+  uint64_t most = 0;
+  for (size_t i = 0; i < seeds_.size(); ++i) {
+    const uint64_t weight = mix64(seeds_[i], key.low);
+    if (i == 0 || weight > most) {
+      best = i;
+      most = weight;
+    }
+  }
+  return best;
+}
+
+// The log of a server
+// ------------------------------------------------------------------------------
+
+SharedStamp PurgeLog::now() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return now_;
+}
+
+Standing PurgeLog::standing(const SharedStamp& stamp, const SharedStamp& state,
+                            std::span<const EntryTag> tags, std::string_view url) const noexcept {
+  const std::lock_guard lock(mutex_);
+  const bool is_of_epoch =
+      now_.is_known() && state.epoch == now_.epoch && stamp.epoch == now_.epoch;
+  if (!is_of_epoch || state.number > now_.number || stamp.number < floor_.number) {
+    return Standing::gone;
+  }
+  // Numbers in `purges_` count from the floor.
+  return purges_->standing_of_fill(stamp.number - floor_.number, tags, url);
+}
+
+void PurgeLog::begin(const SharedStamp& stamp) {
+  auto purges = std::make_unique<Purges>();
+  const std::lock_guard lock(mutex_);
+  now_ = floor_ = stamp;
+  purges_ = std::move(purges);
+}
+
+void PurgeLog::apply(const PurgeOrder& order) {
+  const std::lock_guard lock(mutex_);
+  note_purge(*purges_, order);
+  ++now_.number;
+}
+
+}  // namespace sluice::cache
