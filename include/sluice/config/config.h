@@ -282,11 +282,46 @@ struct HeaderEdits {
   bool operator==(const HeaderEdits&) const = default;
 };
 
+// What of a request makes the key of a cached response, besides its URL.
+struct RouteCacheKey {
+  enum class Query : uint8_t { kAll, kOnly, kWithout };
+  Query query = Query::kAll;
+  std::vector<std::string> parameters;  // of kOnly or kWithout; a trailing * matches any rest
+  bool sort_query = false;              // by name
+  std::vector<std::string> headers;     // lower-case
+  std::vector<std::string> cookies;     // as written
+  bool operator==(const RouteCacheKey&) const = default;
+};
+
+struct StatusTtl {
+  uint16_t status = 404;
+  Duration ttl{0};  // 0: this status gets no lifetime from us
+  bool operator==(const StatusTtl&) const = default;
+};
+
+enum class StoreSetCookie : uint8_t { kWhenExplicit, kNever };
+
 // Its presence on a route turns caching on.
 struct RouteCache {
   Duration default_ttl{0};             // freshness of what says nothing about it itself. 0: off
+  Duration forced_ttl{0};              // freshness whatever the response says. 0: off
+  std::vector<StatusTtl> status_ttl;   // default_ttl of one status; ascending
+  Duration max_ttl{0};                 // no freshness is longer. 0: off
+  uint8_t jitter_percent = 0;          // a freshness may be this much shorter, at random. 0: off
+  bool heuristic = true;               // freshness guessed from Last-Modified
   Duration stale_while_revalidate{0};  // 0: off
   Duration stale_if_error{0};          // 0: off
+  Duration stale_if_unreachable = std::chrono::hours(1);  // no endpoint answers at all. 0: off
+  bool stale_beside_s_maxage = false;  // the first two count although s-maxage stands beside them
+  Duration uncacheable_ttl = seconds(10);    // requests do not wait for each other. 0: off
+  Duration keep = std::chrono::minutes(10);  // of what is stale, to be validated. 0: off
+  StoreSetCookie set_cookie = StoreSetCookie::kWhenExplicit;
+  bool honour_client = true;                // Cache-Control and Pragma of requests
+  std::vector<std::string> bypass_headers;  // a request with one passes the cache by; lower-case
+  std::vector<std::string> bypass_cookies;  // the same; as written
+  std::vector<std::string> targeted_fields = {"sluice-cache-control", "cdn-cache-control",
+                                              "surrogate-control"};  // lower-case
+  RouteCacheKey key;
   bool operator==(const RouteCache&) const = default;
 };
 
@@ -315,10 +350,16 @@ struct CacheMemory {
   bool operator==(const CacheMemory&) const = default;
 };
 
+// One of url and urls is given. A URL: redis://[[user]:password@]host[:port][/db] or
+// unix:/path[?db=N]; secrets, all of them.
 struct CacheRedis {
-  std::string url;  // redis://[[user]:password@]host[:port][/db] or unix:/path; a secret
+  std::string url;
+  std::vector<std::string> urls;  // several servers; keys are spread over them
   Duration timeout = milliseconds(20);
+  // How long a miss waits for another host that fetches the same already. 0: off
+  Duration lease_wait = milliseconds(50);
   std::string prefix = "sluice:";
+  std::string secret;  // in the hash of every key; the same on all hosts that share the tier
   Place place;
   bool operator==(const CacheRedis&) const = default;
 };
