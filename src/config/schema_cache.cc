@@ -299,8 +299,9 @@ std::vector<Row> stale_rows() {
       value<&RouteCache::stale_beside_s_maxage>(
           "stale_beside_s_maxage", kBoolValue,
           "A response's stale-while-revalidate and stale-if-error count beside its s-maxage too."),
-      time_row<&RouteCache::keep>(
-          "keep", "How long a stale response stays to be validated, if memory allows."),
+      time_row<&RouteCache::keep>("keep",
+                                  "How long a stale response stays in Redis to be validated; "
+                                  "memory keeps it until it needs room."),
       time_row<&RouteCache::uncacheable_ttl>(
           "uncacheable_ttl",
           "How long requests do not wait for each other once a response could not be stored."),
