@@ -254,11 +254,7 @@ Row status_ttl_row() {
   row.access.clear = clear_status_ttl;
   row.access.add = add_status_ttl;
   row.access.texts = status_ttl_texts;
-  return std::move(row)
-      .range_is(kMs, kYear)
-      .or_off()
-      .names(check_status)
-      .like("{404: 10s, 410: 1h}");
+  return row;
 }
 
 // A lifetime or window; all of them fit the 2^31 seconds of RFC 9111 section 1.2.2.
@@ -274,7 +270,11 @@ std::vector<Row> lifetime_rows() {
       time_row<&RouteCache::forced_ttl>("forced_ttl",
                                         "Instead of default_ttl: how long one is fresh whatever it "
                                         "says, short of no-store and private; not for errors."),
-      status_ttl_row(),
+      status_ttl_row()
+          .range_is(kMs, kYear)
+          .or_off()
+          .names(check_status)
+          .like("{404: 10s, 410: 1h}"),
       time_row<&RouteCache::max_ttl>("max_ttl", "No response is fresh for longer."),
       value<&RouteCache::jitter_percent>(
           "jitter", kPercentValue,
@@ -373,6 +373,7 @@ void finish_redis(void* object, const SectionCheck& check) {
                 "for example url: \"redis://127.0.0.1:6379/0\"");
   }
   std::vector<std::string> servers;
+  servers.reserve(redis.urls.size());
   for (const std::string& url : redis.urls) servers.push_back(redis_server(url));
   refuse_repeated(servers, "urls", check);
 }
