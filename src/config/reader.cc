@@ -209,7 +209,8 @@ void Reader::read_fields(const Item& item, void* list) {
   const Row& row = item.row;
   row.access.clear(list);
   if (item.node.kind != YamlNode::Kind::kMap) {
-    return fail(item, wrong_type("a map of field names to values", item.node));
+    const std::string hint = row.example.empty() ? "" : "for example " + std::string(row.example);
+    return fail(item, wrong_type("a map of names to values", item.node, hint));
   }
   std::vector<std::string> names;
   for (const Entry& entry : item.node.entries) {
@@ -325,6 +326,7 @@ std::optional<std::string> Reader::text_of(const Item& item) {
     return std::nullopt;
   }
   const ValueType& type = *item.row.type;
+  if (item.row.secret) report().hide_line(item.node.place);
   if (item.node.kind != YamlNode::Kind::kScalar) {
     fail(item, wrong_type(type.noun, item.node));
     return std::nullopt;
@@ -342,11 +344,8 @@ std::optional<std::string> Reader::text_of(const Item& item) {
 }
 
 void Reader::fail(const Item& item, Fault fault) {
-  if (item.row.secret) {
-    report().error_about_secret(item.node.place, item.path, std::move(fault));
-  } else {
-    report().error(item.node.place, item.path, std::move(fault));
-  }
+  if (item.row.secret) report().hide_line(item.node.place);
+  report().error(item.node.place, item.path, std::move(fault));
 }
 
 }  // namespace

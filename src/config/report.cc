@@ -55,11 +55,6 @@ std::string Report::where(Place place) const {
   return files_[place.file].name + ":" + std::to_string(place.line);
 }
 
-void Report::error_about_secret(Place place, std::string path, Fault fault) {
-  error(place, std::move(path), std::move(fault));
-  found_.back().diagnostic.source.clear();
-}
-
 bool Report::has_errors_below(std::string_view path) const noexcept {
   return std::ranges::any_of(found_, [&](const Found& found) {
     return found.diagnostic.severity == Severity::kError && found.diagnostic.path.starts_with(path);
@@ -77,7 +72,11 @@ std::vector<Diagnostic> Report::take() {
   });
   std::vector<Diagnostic> diagnostics;
   diagnostics.reserve(found_.size());
-  for (Found& found : found_) diagnostics.push_back(std::move(found.diagnostic));
+  for (Found& found : found_) {
+    const std::pair line(found.place.file, found.place.line);
+    if (std::ranges::find(hidden_, line) != hidden_.end()) found.diagnostic.source.clear();
+    diagnostics.push_back(std::move(found.diagnostic));
+  }
   found_.clear();
   return diagnostics;
 }

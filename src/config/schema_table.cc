@@ -1,8 +1,10 @@
-// All keys, from the innermost sections to the whole file.
+// All keys, from the innermost sections to the whole file; those of the cache are in
+// schema_cache.cc.
 #include "sluice/config/schema.h"
 
 #include <algorithm>
 
+#include "sluice/config/schema_parts.h"
 #include "sluice/config/schema_rows.h"
 #include "sluice/config/values.h"
 
@@ -18,10 +20,6 @@ using rows::value_or_section;
 using rows::values;
 using rows::whole_value;
 
-constexpr uint64_t kMs = 1'000'000, kSecond = 1000 * kMs, kMinute = 60 * kSecond;
-constexpr uint64_t kHour = 60 * kMinute, kDay = 24 * kHour, kYear = 365 * kDay;
-constexpr uint64_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB, kTiB = 1024 * kGiB;
-constexpr uint64_t kMillion = 1'000'000;
 constexpr std::string_view kNotYet = "not supported yet in this version";
 
 // Listeners.
@@ -421,26 +419,6 @@ const Section& edits_section() {
   return section;
 }
 
-const Section& route_cache_section() {
-  static const Section section = section_of<RouteCache>({
-      value<&RouteCache::default_ttl>("default_ttl", kDurationValue,
-                                      "How long a response is fresh that does not say itself.")
-          .range_is(kMs, kYear)
-          .or_off(),
-      value<&RouteCache::stale_while_revalidate>(
-          "stale_while_revalidate", kDurationValue,
-          "How long after that it is still served while a new one is fetched.")
-          .range_is(kMs, kYear)
-          .or_off(),
-      value<&RouteCache::stale_if_error>(
-          "stale_if_error", kDurationValue,
-          "How long after that it is still served when the endpoint fails.")
-          .range_is(kMs, kYear)
-          .or_off(),
-  });
-  return section;
-}
-
 void finish_route(void* object, const SectionCheck& check) {
   auto& route = *static_cast<Route*>(object);
   static constexpr std::pair<std::string_view, Route::Action> kActions[] = {
@@ -504,44 +482,6 @@ const Section& route_section() {
 }
 
 // The whole file.
-
-void finish_memory(void* object, const SectionCheck& check) {
-  const auto& memory = *static_cast<const CacheMemory*>(object);
-  if (memory.max_object <= memory.size) return;
-  check.error("max_object", "out_of_range",
-              "larger than the whole cache (size: " + format_size(memory.size) + ")");
-}
-
-const Section& cache_section() {
-  static const Section memory = section_of<CacheMemory>(
-      {
-          value<&CacheMemory::size>("size", kSizeValue, "All of it, overhead included.")
-              .range_is(kMiB, kTiB),
-          value<&CacheMemory::max_object>("max_object", kSizeValue,
-                                          "A larger response is not kept.")
-              .range_is(kKiB, kGiB),
-      },
-      finish_memory);
-  static const Section redis = section_of<CacheRedis>({
-      value<&CacheRedis::url>("url", kRedisUrlValue,
-                              "redis://[[USER]:PASSWORD@]HOST[:PORT][/DB] or unix:/PATH.")
-          .needed()
-          .hidden()
-          .like("\"redis://127.0.0.1:6379/0\""),
-      value<&CacheRedis::timeout>("timeout", kDurationValue,
-                                  "For one look-up; then the origin is asked.")
-          .range_is(kMs, 10 * kSecond),
-      value<&CacheRedis::prefix>("prefix", kTextValue, "Of all keys."),
-  });
-  static const Section section = section_of<Cache>({
-      rows::section<&Cache::memory>("memory", memory, "The cache in this process."),
-      rows::section<&Cache::redis>("redis", redis, "A tier shared by edge hosts.")
-          .not_yet(Support::kIgnored, "only the memory of this process is used yet"),
-      values<&Cache::purge_from>("purge_from", kCidrValue, "Who may send PURGE.")
-          .not_yet(Support::kIgnored, "PURGE is answered by no listener yet"),
-  });
-  return section;
-}
 
 const Section& admin_section() {
   static const Section section = section_of<Admin>({

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
+
+#include "sluice/config/redis_url.h"
 
 namespace sluice::config {
 
@@ -198,6 +201,18 @@ std::optional<std::string> write_share(const Row&, const void* value) {
   return text;
 }
 
+Fault read_percent(const ReadContext& context, std::string_view text, void* value) {
+  double share = 0;
+  if (Fault fault = read_share(context, text, &share)) return fault;
+  const double given = percent(text).value_or(0);
+  if (given != std::floor(given)) return bad_value(text, "a whole number of percent");
+  as<uint8_t>(value) = static_cast<uint8_t>(given);
+  return {};
+}
+std::optional<std::string> write_percent(const Row&, const void* value) {
+  return bound_share(as<uint8_t>(value));
+}
+
 // Words.
 
 Fault word_fault(std::string_view text, std::span<const Choice> choices,
@@ -351,35 +366,13 @@ Fault read_log_target(const ReadContext& context, std::string_view text, void* v
   return {};
 }
 
-// Never shows the text: a password may stand in it.
-Fault check_redis_url(std::string_view text) {
-  Fault fault{
-      "bad_value", "not a Redis URL: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB] or unix:/PATH", {}};
-  if (text.starts_with("unix:/")) return {};
-  if (text.starts_with("rediss://")) {
-    return {"bad_value", "TLS to Redis (rediss://) is not supported", "use redis:// or unix:/PATH"};
-  }
-  if (!text.starts_with("redis://") || std::ranges::any_of(text, is_control)) return fault;
-  text.remove_prefix(8);
-  if (const size_t at = text.rfind('@'); at != std::string_view::npos) text.remove_prefix(at + 1);
-  const size_t slash = text.find('/');
-  if (slash != std::string_view::npos && slash + 1 < text.size() &&
-      !parse_decimal(text.substr(slash + 1))) {
-    return fault;
-  }
-  std::string_view host = text.substr(0, slash);
-  if (const size_t colon = host.rfind(':');
-      colon != std::string_view::npos && !host.ends_with(']')) {
-    const std::optional<uint64_t> port = parse_decimal(host.substr(colon + 1));
-    if (!port || *port == 0 || *port > 65535) return fault;
-    host = host.substr(0, colon);
-  }
-  return host.empty() ? fault : Fault{};
-}
-
 std::optional<std::string> write_secret_url(const Row&, const void* value) {
   const std::string& text = as<std::string>(value);
   return text.empty() ? std::nullopt : std::optional(masked(text));
+}
+
+std::optional<std::string> write_secret(const Row&, const void* value) {
+  return as<std::string>(value).empty() ? std::nullopt : std::optional<std::string>("***");
 }
 
 constexpr ValueType text_type(std::string_view noun, Fault (*check)(std::string_view),
@@ -412,6 +405,8 @@ const ValueType kStatusValue{
 const ValueType kShareValue{
     "a share in percent",   read_share, write_share, bound_share, nullptr, "string",
     "^[0-9]+(\\.[0-9]+)?%$"};
+const ValueType kPercentValue{
+    "a share in percent", read_percent, write_percent, bound_share, nullptr, "string", "^[0-9]+%$"};
 const ValueType kWordValue{"a word", read_word<uint8_t>, write_word<uint8_t>};
 const ValueType kStatusWordValue{
     "a status", read_word<uint16_t>, write_word<uint16_t>, nullptr, nullptr, "integer"};
@@ -433,6 +428,7 @@ const ValueType kFileValue{"a file", read_file, write_text};
 const ValueType kLogTargetValue{"stdout, stderr or a file", read_log_target, write_text};
 const ValueType kRedisUrlValue{"a Redis URL", read_text, write_secret_url, nullptr,
                                check_redis_url};
+const ValueType kSecretValue{"a text", read_text, write_secret};
 
 Fault check_name(std::string_view text) {
   const bool plain = std::ranges::all_of(text, [](char c) {
@@ -465,15 +461,6 @@ std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (char c : text.substr(0, kShownBytes)) out += is_control(c) ? '?' : c;
   return out + (text.size() > kShownBytes ? "...\"" : "\"");
-}
-
-std::string masked(std::string_view url) {
-  const size_t scheme = url.find("://");
-  const size_t at = url.rfind('@');
-  if (scheme == std::string_view::npos || at == std::string_view::npos) return std::string(url);
-  const size_t colon = url.find(':', scheme + 3);
-  if (colon == std::string_view::npos || colon > at) return std::string(url);
-  return std::string(url.substr(0, colon + 1)) + "***" + std::string(url.substr(at));
 }
 
 }  // namespace sluice::config

@@ -2,7 +2,6 @@
 
 #include <time.h>
 
-#include <algorithm>
 #include <new>
 
 #include "sluice/base/check.h"
@@ -42,19 +41,14 @@ http::FieldEdits edits_of(const config::HeaderEdits& configured) {
   return edits;
 }
 
-SiteCache cache_of(const config::Route& route, const config::Config& config) {
-  SiteCache made;
-  cache::CacheRules& rules = made.rules;
-  if (route.cache->default_ttl > Duration{0}) rules.default_ttl = route.cache->default_ttl;
-  rules.stale_while_revalidate = route.cache->stale_while_revalidate;
-  rules.stale_if_error = route.cache->stale_if_error;
-  // One URL may lead to different pools, by header or method; then they share nothing.
-  const bool is_only_pool =
-      std::all_of(config.routes.begin(), config.routes.end(), [&](const config::Route& other) {
-        return !other.cache || other.pool_index == route.pool_index;
-      });
-  if (!is_only_pool) made.key.space = route.pool;
-  return made;
+// Between us and the endpoint alone: tags, and what the Edge Architecture note calls surrogate
+// control, which an endpoint may give only to who says that it knows it.
+void add_cache_edits(SiteRoute& route) {
+  route.response_edits.remove.insert(route.response_edits.remove.end(),
+                                     {"surrogate-key", "cache-tag"});
+  if (!route.cache->is_surrogate()) return;
+  route.response_edits.remove.emplace_back("surrogate-control");
+  route.request_edits.set.emplace_back("surrogate-capability", "sluice=\"Surrogate/1.0\"");
 }
 
 }  // namespace
@@ -132,13 +126,8 @@ Site::Site(WorkerKit& kit, config::SnapshotPtr snapshot,
     made.request_edits = edits_of(route.request_headers);
     made.response_edits = edits_of(route.response_headers);
     if (route.cache) {
-      made.cache = cache_of(route, snapshot_->config);
-      // Between us and the endpoint alone: tags, and what the Edge Architecture note calls
-      // surrogate control, which an endpoint may give only to who says that it knows it.
-      for (const char* name : {"surrogate-key", "cache-tag", "surrogate-control"}) {
-        made.response_edits.remove.emplace_back(name);
-      }
-      made.request_edits.set.emplace_back("surrogate-capability", "sluice=\"Surrogate/1.0\"");
+      made.cache = make_site_cache(route, snapshot_->config);
+      add_cache_edits(made);
     }
     routes_.push_back(std::move(made));
   }

@@ -37,8 +37,8 @@ class Report {
   void warning(Place place, std::string path, Fault fault) {
     add(Severity::kWarning, place, std::move(path), std::move(fault));
   }
-  // About a line that holds a secret: does not show it.
-  void error_about_secret(Place place, std::string path, Fault fault);
+  // A secret stands there: no diagnostic shows that line.
+  void hide_line(Place place) { hidden_.emplace_back(place.file, place.line); }
 
   size_t errors() const noexcept { return errors_; }
   bool has_errors() const noexcept { return errors_ > 0; }
@@ -58,6 +58,7 @@ class Report {
 
   std::vector<File> files_;
   std::vector<Found> found_;
+  std::vector<std::pair<uint32_t, uint32_t>> hidden_;  // file and line
   size_t errors_ = 0;
 };
 

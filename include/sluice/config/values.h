@@ -16,6 +16,7 @@ extern const ValueType kSizeValue;             // uint64_t
 extern const ValueType kCountValue;            // uint32_t; its row may have choices beside numbers
 extern const ValueType kStatusValue;           // uint16_t
 extern const ValueType kShareValue;            // double
+extern const ValueType kPercentValue;          // uint8_t, whole percent
 extern const ValueType kBoolValue;             // bool
 extern const ValueType kTextValue;             // std::string, not empty
 extern const ValueType kFreeTextValue;         // std::string, may be empty
@@ -31,6 +32,7 @@ extern const ValueType kLocationValue;         // std::string
 extern const ValueType kFileValue;             // std::string: a file, relative to the naming file
 extern const ValueType kLogTargetValue;        // std::string: stdout, stderr or a file
 extern const ValueType kRedisUrlValue;         // std::string
+extern const ValueType kSecretValue;           // std::string, never shown
 extern const ValueType kBindValue;             // BindAddress
 extern const ValueType kEndpointAddressValue;  // EndpointAddress
 extern const ValueType kCidrValue;             // Cidr
@@ -55,7 +57,5 @@ Fault check_edited_field(std::string_view text);
 // "VALUE is not NOUN", with the bytes of `text` that a terminal should not get replaced.
 Fault bad_value(std::string_view text, std::string_view what, std::string hint = {});
 std::string quoted(std::string_view text);
-// Without the password of a URL.
-std::string masked(std::string_view url);
 
 }  // namespace sluice::config

@@ -41,6 +41,10 @@ inline constexpr Choice kLogFormatWords[] = {
     word_for("combined", AccessLog::Format::kCombined),
     word_for("off", AccessLog::Format::kOff),
 };
+inline constexpr Choice kSetCookieWords[] = {
+    word_for("when_explicit", StoreSetCookie::kWhenExplicit),
+    word_for("never", StoreSetCookie::kNever),
+};
 inline constexpr Choice kWorkersWords[] = {{"auto", 0}};
 inline constexpr Choice kRedirectStatuses[] = {
     {"301", 301}, {"302", 302}, {"303", 303}, {"307", 307}, {"308", 308}};

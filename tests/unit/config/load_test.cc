@@ -316,8 +316,6 @@ TEST_CASE("config/load: routes") {
       {"routes: [{pool: api, match: {path: /x}, strip_prefix: /api}]",
        "t.yaml:3:55: warning: routes[0].strip_prefix: not every path that matches begins with "
        "\"/api\""},
-      {"cache: {redis: {url: \"redis://a\"}}",
-       "t.yaml:3:9: warning: cache.redis: only the memory of this process is used yet"},
   });
 }
 
@@ -389,14 +387,32 @@ TEST_CASE("config/load: all problems in one run, in file order, secrets not show
         std::vector<std::string>{
             "t.yaml:1:10: error: workers: \"x\" is not a whole number (from 1 to 256, or auto)",
             "t.yaml:2:12: error: listeners: needs at least one",
-            "t.yaml:3:9: warning: cache.redis: only the memory of this process is used yet",
             "t.yaml:3:22: error: cache.redis.url: not a Redis URL: "
             "redis://[[USER]:PASSWORD@]HOST[:PORT][/DB] or "
-            "unix:/PATH",
+            "unix:/PATH[?db=N]",
             "t.yaml:4:17: error: routes[0].pool: there is no pool \"nope\"",
             "t.yaml:5:1: error: foo: unknown key"});
-  REQUIRE(result.diagnostics.size() == 6);
-  CHECK(result.diagnostics[3].source.empty());
+  REQUIRE(result.diagnostics.size() == 5);
+  CHECK(result.diagnostics[2].source.empty());
+}
+
+TEST_CASE("config/load: no problem beside a secret shows the line of the secret") {
+  for (const char* redis : {
+           "url: \"redis://:hunter2@h\", timeout: 5",
+           "timeout: 5, url: \"redis://:hunter2@h\"",
+           "url: \"redis://:hunter2@h\", urls: [\"redis://:hunter2@i\"]",
+           "urls: [\"redis://:hunter2@h\", \"redis://hunter2@h\"]",
+           "urls: \"hunter2\"",
+           "urls: [[hunter2]]",
+           "url: \"redis://h\", secret: [hunter2]",
+           "url: \"redis://h\", secret: hunter2, nonsense: 1",
+       }) {
+    CAPTURE(redis);
+    const LoadResult result =
+        load(std::string(kListener) + std::string(kPool) + "cache: {redis: {" + redis + "}}\n");
+    CHECK_FALSE(result.ok());
+    CHECK(format_text(result.diagnostics).find("hunter2") == std::string::npos);
+  }
 }
 
 }  // namespace sluice::config

@@ -150,7 +150,11 @@ pools:
     retry: {on: []}
     sticky: {cookie: c}
   b: {endpoints: [{address: "[::1]:5"}], health: {type: off}}
+cache: {redis: {url: "redis://h/1", lease_wait: off}, purge_from: [127.0.0.1]}
 routes:
+  - {match: {path: /c}, pool: a, cache: {default_ttl: 5s, status_ttl: {410: off, 404: 10s}, jitter: 5%, set_cookie: never, bypass_headers: [X-A], targeted_fields: [], key: {query: {only: []}, headers: [X-B], cookies: [s]}}}
+  - {match: {path: /d}, pool: a, cache: {forced_ttl: 1h, heuristic: false, key: {query: {without: ["utm_*"]}, sort_query: true}}}
+  - {match: {path: /e}, pool: a, cache: {}}
   - {match: {host: "*.a.b", path_exact: /x, headers: {X-A: " 1"}}, redirect: {status: 301, location: "http://x/"}}
   - {match: {path: /r}, respond: {body: "a\n\tb\x01 é", content_type: ""}, response_headers: {set: {A: "[x]"}}}
   - {match: {path: /s/, method: [GET]}, pool: b, strip_prefix: /s, request_headers: {remove: [B]}}
@@ -167,6 +171,7 @@ access_log: {path: "*odd", format: off}
   CHECK(first.config->pools == second.config->pools);
   CHECK(first.config->routes == second.config->routes);
   CHECK(first.config->access_log == second.config->access_log);
+  CHECK(first.config->cache == second.config->cache);
 }
 
 TEST_CASE("config/render: the JSON Schema knows the keys and what is required") {
@@ -181,13 +186,46 @@ TEST_CASE("config/render: the JSON Schema knows the keys and what is required") 
 }
 
 TEST_CASE("config/render: a secret is masked in what is printed") {
-  LoadOptions options;
-  options.accept_unsupported = true;
-  const LoadResult result = load_text(std::string(kListener) + std::string(kPool) +
-                                          "cache: {redis: {url: \"redis://me:hunter2@h:1/0\"}}\n",
-                                      "t.yaml", options);
-  REQUIRE(result.ok());
-  CHECK(print_effective(*result.config, result.origins).find("hunter2") == std::string::npos);
+  for (const char* redis : {
+           "url: \"redis://me:hunter2@h:1/0\"",
+           "url: \"redis://:hunter2@h\"",
+           "url: \"redis://hunter2@h:1\"",
+           "url: \"redis://me:hun@ter:hunter2@h\"",
+           "urls: [\"redis://hunter2@h:1\", \"redis://me:hunter2@i\"]",
+           "url: \"unix:/run/redis.sock?db=1\", secret: hunter2",
+       }) {
+    CAPTURE(redis);
+    const LoadResult result =
+        load(std::string(kListener) + std::string(kPool) + "cache: {redis: {" + redis + "}}\n");
+    REQUIRE(result.ok());
+    const std::string printed = print_effective(*result.config, result.origins);
+    CHECK(printed.find("hunter2") == std::string::npos);
+    CHECK(load(printed).ok());
+  }
+}
+
+// An example is an indented block that begins with "routes:" or "cache:".
+TEST_CASE("config/render: the examples of docs/configuration.md are fine") {
+  std::istringstream text(file_in_repository("docs/configuration.md"));
+  std::vector<std::string> examples;
+  bool is_inside = false;
+  for (std::string line; std::getline(text, line);) {
+    const bool is_code = line.starts_with("    ");
+    const bool begins = line.starts_with("    routes:") || line.starts_with("    cache:");
+    if (begins && !is_inside) examples.emplace_back();
+    is_inside = is_code && (is_inside || begins);
+    if (is_inside) examples.back() += line.substr(4) + "\n";
+  }
+  CHECK(examples.size() >= 3);
+  for (const std::string& example : examples) {
+    CAPTURE(example);
+    const LoadResult result = load(
+        std::string(kListener) + "pools: {orders: {endpoints: [{address: \"127.0.0.1:1\"}]}}\n" +
+            (example.starts_with("routes:") ? "" : "routes: [{pool: orders, cache: {}}]\n") +
+            example,
+        {{"CACHE_SECRET", "s"}, {"REDIS_PASSWORD", "p"}});
+    CHECK(format_text(result.diagnostics) == "");
+  }
 }
 
 }  // namespace sluice::config
