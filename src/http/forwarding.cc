@@ -344,6 +344,11 @@ class ResponseWriter {
           id_kept_ = true;
         }
         return out_.keep(field);
+      case FieldId::kSurrogateKey:
+      case FieldId::kCacheTag:
+      case FieldId::kSurrogateControl:
+        if (how_.hides_surrogate) return;
+        [[fallthrough]];
       default:
         if (has_named_ && is_named_by_connection(head_.fields, field.name)) return;
         return out_.keep(field);

@@ -546,6 +546,7 @@ Exchange::Turn Exchange::step_respond() noexcept {
   how.request_id = request_id_;
   how.extra_lines = response_lines();
   how.edits = route_->response_edits.is_empty() ? nullptr : &route_->response_edits;
+  how.hides_surrogate = route_->cache.has_value();
   if (cache_ != nullptr) invalidate_for(response);
   client_->send_head(response, how);
   status_ = response.status;

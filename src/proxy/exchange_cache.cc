@@ -311,6 +311,7 @@ Exchange::Turn Exchange::step_serve() noexcept {
     how.request_id = request_id_;
     how.extra_lines = cache_lines();
     how.edits = route_->response_edits.is_empty() ? nullptr : &route_->response_edits;
+    how.hides_surrogate = true;
     status_ = use.sender->send_head(how, unix_seconds(wall_now()), *client_);
     response_begun_ = true;
   }

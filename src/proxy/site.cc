@@ -1,8 +1,10 @@
 #include "sluice/proxy/site.h"
 
+#include <endian.h>
 #include <time.h>
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "sluice/base/check.h"
@@ -28,9 +30,18 @@ struct alignas(std::max_align_t) Storage {
   static Storage* of(void* bytes) noexcept { return static_cast<Storage*>(bytes) - 1; }
 };
 
+// All bytes at once: each half of a byte becomes a byte of its own, and then its digit.
 char* write_hex(char* out, uint64_t value) noexcept {
-  static constexpr char kHex[] = "0123456789abcdef";
-  for (int shift = 60; shift >= 0; shift -= 4) *out++ = kHex[(value >> shift) & 15];
+  for (int shift : {32, 0}) {
+    uint64_t half = (value >> shift) & 0xFFFFFFFF;
+    half = (half | half << 16) & 0x0000FFFF0000FFFF;
+    half = (half | half << 8) & 0x00FF00FF00FF00FF;
+    half = (half | half << 4) & 0x0F0F0F0F0F0F0F0F;
+    const uint64_t is_letter = ((half + 0x0606060606060606) >> 4) & 0x0101010101010101;
+    const uint64_t digits = htobe64(half + 0x3030303030303030 + is_letter * ('a' - '0' - 10));
+    std::memcpy(out, &digits, sizeof(digits));
+    out += sizeof(digits);
+  }
   return out;
 }
 
@@ -133,11 +144,8 @@ Site::Site(WorkerKit& kit, config::SnapshotPtr snapshot,
     made.response_edits = edits_of(route.response_headers);
     if (route.cache) {
       made.cache = cache_of(route, snapshot_->config);
-      // Between us and the endpoint alone: tags, and what the Edge Architecture note calls
-      // surrogate control, which an endpoint may give only to who says that it knows it.
-      for (const char* name : {"surrogate-key", "cache-tag", "surrogate-control"}) {
-        made.response_edits.remove.emplace_back(name);
-      }
+      // What the Edge Architecture note calls surrogate control: an endpoint may give it only to
+      // who says that it knows it.
       made.request_edits.set.emplace_back("surrogate-capability", "sluice=\"Surrogate/1.0\"");
     }
     routes_.push_back(std::move(made));

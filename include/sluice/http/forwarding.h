@@ -56,6 +56,8 @@ struct ResponseForwarding {
   std::string_view extra_lines;  // complete lines of ours ("Proxy-Status: …\r\n"), may be empty
   std::string_view request_id;   // echoed as X-Request-Id when not empty
   const FieldEdits* edits = nullptr;
+  bool hides_surrogate = false;  // what is between us and the endpoint alone stays here: tags, and
+                                 // Surrogate-Control (W3C note "Edge Architecture", section 2)
   bool is_local = false;  // the head is of sluice's own making: no Via (RFC 9110 section 7.6.3)
   bool keep_length =
       false;  // HEAD and 304: a Content-Length that came is passed on though no body follows
