@@ -243,7 +243,7 @@ test: ## Install what is missing, build, run all tests
 	@$(MAKE) --no-print-directory test-programs
 	@$(RUN_TESTS) $(UNIT_TESTS) $(E2E_TEST) -- $(TEST_ARGS)
 
-bench: ## Measure against nginx and HAProxy (bench/run)
+bench: ## Measure against nginx, HAProxy and Varnish (bench/run)
 	@scripts/deps.sh bench
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(OABS) SLUICE=$(OABS)/sluice SLUICE_ORDERS=$(OABS)/sluice-orders SLUICE_ROOT=$(ROOT) exec bench/run

@@ -14,7 +14,7 @@ packages[conformance]="${packages[build]} nodejs"
 command -v npm >/dev/null || packages[conformance]+=" npm"
 packages[lint]="${packages[build]} clang-16 clang-tidy-16 clang-format universal-ctags"
 packages[fuzz]="${packages[build]} clang-16 libclang-rt-16-dev llvm-16"
-packages[bench]="${packages[demo]} nginx haproxy nghttp2-client python3 strace"
+packages[bench]="${packages[demo]} nginx haproxy varnish nghttp2-client python3 strace"
 
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=no
@@ -122,7 +122,7 @@ keep_off_at_boot() {
   command -v systemctl >/dev/null || return 0
   for name in "$@"; do
     case $name in
-      redis-server | nginx | haproxy)
+      redis-server | nginx | haproxy | varnish)
         "${sudo[@]}" systemctl disable --quiet "$name" >/dev/null 2>&1 || true
         ;;
     esac

@@ -5,6 +5,7 @@
 //                         prints "origin PORT... sink PORT" and serves until a signal.
 //
 //   GET /b/10k, /b/1m     a body of 10 KiB, 1 MiB; any other path: 130 bytes
+//   GET /c/...            the same, to be cached for a day
 //   POST, PUT, ...        the body is read (Content-Length only) and answered with 130 bytes
 //   the sink              reads and drops whatever comes (the log collector of a proxy)
 //
@@ -23,6 +24,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <string_view>
 
@@ -31,8 +33,13 @@ namespace {
 constexpr size_t kBufferSize = 64 * 1024;
 constexpr int kMaxEvents = 256;
 
+struct Bodies {
+  std::string small, medium, large;
+};
+
 struct Answers {
-  std::string small, medium, large, small_head, bad;
+  Bodies plain, cached;
+  std::string small_head, bad;
 };
 
 enum class Kind { kListener, kSinkListener, kClient, kSink };
@@ -51,11 +58,18 @@ Answers g_answers;
 int g_epoll = -1;
 char g_buffer[kBufferSize];
 
-std::string make_answer(size_t size, bool with_body) {
-  std::string out =
-      "HTTP/1.1 200 OK\r\nServer: origin\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
-      "Content-Type: text/plain\r\nETag: \"bench\"\r\nContent-Length: " +
-      std::to_string(size) + "\r\n\r\n";
+std::string date_now() {
+  char text[64];
+  const time_t now = std::time(nullptr);
+  std::tm parts{};
+  std::strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &parts));
+  return text;
+}
+
+std::string make_answer(size_t size, bool with_body, const std::string& more = {}) {
+  std::string out = "HTTP/1.1 200 OK\r\nServer: origin\r\nDate: " + date_now() +
+                    "\r\nContent-Type: text/plain\r\nETag: \"bench\"\r\n" + more +
+                    "Content-Length: " + std::to_string(size) + "\r\n\r\n";
   if (with_body) {
     std::string line = "sluice benchmark body, sixty-four bytes a line, this is a line.\n";
     while (size > 0) {
@@ -67,10 +81,14 @@ std::string make_answer(size_t size, bool with_body) {
   return out;
 }
 
+Bodies make_bodies(const std::string& more) {
+  return {make_answer(130, true, more), make_answer(10 * 1024, true, more),
+          make_answer(1024 * 1024, true, more)};
+}
+
 void make_answers() {
-  g_answers.small = make_answer(130, true);
-  g_answers.medium = make_answer(10 * 1024, true);
-  g_answers.large = make_answer(1024 * 1024, true);
+  g_answers.plain = make_bodies({});
+  g_answers.cached = make_bodies("Cache-Control: public, max-age=86400\r\n");
   g_answers.small_head = make_answer(130, false);
   g_answers.bad = "HTTP/1.1 501 Not Implemented\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 }
@@ -159,10 +177,12 @@ std::string_view find_header(std::string_view head, std::string_view name_with_c
 std::string_view choose_answer(std::string_view head) {
   size_t target = head.find(' ');
   std::string_view path = target == std::string_view::npos ? head : head.substr(target + 1);
-  if (path.starts_with("/b/10k")) return g_answers.medium;
-  if (path.starts_with("/b/1m")) return g_answers.large;
   if (head.starts_with("HEAD ")) return g_answers.small_head;
-  return g_answers.small;
+  const Bodies& bodies = path.starts_with("/c/") ? g_answers.cached : g_answers.plain;
+  if (path.substr(0, 3).ends_with('/')) path.remove_prefix(3);
+  if (path.starts_with("10k")) return bodies.medium;
+  if (path.starts_with("1m")) return bodies.large;
+  return bodies.small;
 }
 
 // Handles what is in `in`; returns how many bytes it used. Stops at an incomplete head and behind

@@ -12,10 +12,16 @@ class Case:
     post_bytes: int = 0
     wrk_options: tuple = ()
     log: bool = False
+    cache: bool = False    # answered from the cache of each
     floor: bool = True     # the floor pairs connections and writes no log: not for every case
     idle: int = 0          # not a load: this many idle connections
     goal: tuple = ()       # (peer, highest ratio of CPU per request to reach)
     max_bytes: int = 0     # the goal for memory
+
+
+    def is_for(self, proxy):
+        """Varnish is a cache and nothing else; the floor has none."""
+        return self.floor if proxy == "floor" else self.cache or proxy != "varnish"
 
 
 IDLE_CONNECTIONS = 2000
@@ -28,6 +34,12 @@ CASES = (
     Case("post1k", "POST, 1 KiB body, 64 connections", path="/post", post_bytes=1024),
     Case("close", "GET, 130-byte body, a new client connection for each request, 64 at a time",
          wrk_options=("-H", "Connection: close"), floor=False),
+    Case("hit", "a hit in memory, 130-byte body, 64 connections", path="/c/130", cache=True, floor=False,
+         goal=("haproxy", 0.80)),
+    Case("hit10k", "a hit in memory, 10 KiB body, 64 connections", path="/c/10k", cache=True, floor=False,
+         goal=("haproxy", 1.00)),
+    Case("hit1m", "a hit in memory, 1 MiB body, 16 connections", path="/c/1m", cache=True, floor=False,
+         connections=16, goal=("haproxy", 1.00)),
     Case("idle", f"memory per idle keep-alive connection ({IDLE_CONNECTIONS} open, one request each)",
          floor=False, idle=IDLE_CONNECTIONS, max_bytes=1024),
 )

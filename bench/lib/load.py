@@ -39,14 +39,15 @@ def run_wrk(children, cores, folder, case, port, seconds):
 class Client:
     """One keep-alive connection: request() sends, response() waits for a whole Content-Length response."""
 
-    REQUEST = b"GET /b/130 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
+    HEAD = " HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
 
-    def __init__(self, port):
+    def __init__(self, port, path="/b/130"):
+        self.bytes = f"GET {path}{self.HEAD}".encode()
         self.socket = socket.create_connection(("127.0.0.1", port), 5)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def request(self):
-        self.socket.sendall(self.REQUEST)
+        self.socket.sendall(self.bytes)
 
     def response(self):
         data = self.socket.recv(65536)
@@ -78,8 +79,8 @@ class Client:
 class Group:
     """A fixed number of connections that send exactly so many requests, all of them at once each turn."""
 
-    def __init__(self, port, connections):
-        self.clients = [Client(port) for _ in range(connections)]
+    def __init__(self, port, connections, path):
+        self.clients = [Client(port, path) for _ in range(connections)]
 
     def requests(self, count):
         while count > 0:
@@ -95,16 +96,17 @@ class Group:
             client.close()
 
 
-def idle_memory(running, connections, settle=1.5):
-    """Bytes that the proxy holds for each of `connections` idle keep-alive connections that did one request."""
-    warm = Group(running.port, 1)
+def idle_memory(running, case, settle=1.5):
+    """Bytes that the proxy holds for each of the case's idle keep-alive connections, after one request each."""
+    connections = case.idle
+    warm = Group(running.port, 1, case.path)
     warm.requests(200)
     time.sleep(settle)
     before = procs.memory_bytes(running.pid)
     clients = []
     try:
         for _ in range(connections):
-            client = Client(running.port)
+            client = Client(running.port, case.path)
             clients.append(client)
             client.request()
             client.response()

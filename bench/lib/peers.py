@@ -2,8 +2,9 @@
 bench/peers/*.in and how they are started. `floor` is the bare relay of bench/floor: it shows what is
 possible, it is not a peer.
 
-The templates know @PORT@, @DIR@ (a private folder), @SERVERS@ (one line an endpoint), @SINK@ (the port of a
-log collector) and, at the start of a line, @LOG_ON@ or @LOG_OFF@: that line is there only then.
+The templates know @PORT@, @DIR@ (a private folder), @SERVERS@ (one line an endpoint), @ORIGIN@ (the port of one), @SINK@ (the port of a
+log collector) and, at the start of a line, @LOG_ON@ or @LOG_OFF@, @CACHE_ON@ or @CACHE_OFF@: that line is
+there only then.
 """
 
 import os
@@ -79,18 +80,22 @@ class Proxy:
     def argv(self, config, port, origin):
         raise NotImplementedError
 
-    def configuration(self, folder, port, origin, log):
+    def configuration(self, folder, port, origin, case):
         servers = "\n".join(self.server_line.format(port=p, n=n) for n, p in enumerate(origin.ports))
-        values = {"SERVERS": servers, "DIR": folder, "PORT": str(port), "SINK": str(origin.sink)}
-        keep, drop = ("@LOG_ON@", "@LOG_OFF@") if log else ("@LOG_OFF@", "@LOG_ON@")
+        values = {"SERVERS": servers, "ORIGIN": str(origin.ports[0]), "DIR": folder, "PORT": str(port), "SINK": str(origin.sink)}
+        keep, drop = [], []
+        for name, is_on in (("LOG", case.log), ("CACHE", case.cache)):
+            (keep if is_on else drop).append(f"@{name}_ON@")
+            (drop if is_on else keep).append(f"@{name}_OFF@")
         with open(os.path.join(BENCH, "peers", self.template)) as f:
-            lines = [line.replace(keep, "") for line in f if drop not in line]
-        text = "".join(lines)
+            text = "".join(line for line in f if not any(mark in line for mark in drop))
+        for mark in keep:
+            text = text.replace(mark, "")
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)
         return text
 
-    def start(self, children, cores, folder, origin, log=False, env=None):
+    def start(self, children, cores, folder, origin, case, env=None):
         program = self.program()
         folder = os.path.join(folder, self.name)
         os.makedirs(folder, exist_ok=True)
@@ -101,7 +106,7 @@ class Proxy:
             if self.template:
                 config = os.path.join(folder, self.template.removesuffix(".in"))
                 with open(config, "w") as f:
-                    f.write(self.configuration(folder, port, origin, log))
+                    f.write(self.configuration(folder, port, origin, case))
             child = children.start(self.name, [program, *self.argv(config, port, origin)], cores.proxy,
                                    os.path.join(folder, "output.log"), env=env)
             try:
@@ -165,6 +170,22 @@ class Nginx(Proxy):
         return ["-p", folder, "-e", os.path.join(folder, "nginx.error.log"), "-c", config]
 
 
+class Varnish(Proxy):
+    name = "varnish"
+    template = "varnish.vcl.in"
+
+    def program(self):
+        return tool("varnishd")
+
+    def version(self):
+        return first_line([self.program(), "-V"])
+
+    def argv(self, config, port, origin):
+        folder = os.path.dirname(config)
+        return ["-F", "-j", "none", "-n", os.path.join(folder, "work"), "-f", config, "-s", "malloc,256m",
+                "-a", f"127.0.0.1:{port}", "-p", "thread_pools=1", "-p", "thread_pool_min=100", "-T", "none"]
+
+
 class Floor(Proxy):
     name = "floor"
 
@@ -178,4 +199,4 @@ class Floor(Proxy):
         return [str(port), *map(str, origin.ports)]
 
 
-ALL = {p.name: p for p in (Sluice(), Haproxy(), Nginx(), Floor())}
+ALL = {p.name: p for p in (Sluice(), Haproxy(), Nginx(), Varnish(), Floor())}

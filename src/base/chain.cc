@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <new>
 
 namespace sluice {
 
@@ -46,10 +48,24 @@ void Slice::slide_to(const char* to) noexcept {
   data_ = target;
 }
 
-// Chain: unused slots always hold an empty Slice, so that only [begin_, end_) is ever moved
-// --------
+// Chain
+// --------------------------------------------------------------------------------------------
 
-Chain::Chain(Chain&& other) noexcept { take(other); }
+namespace {
+
+Slice* new_slots(uint32_t count) {
+  return static_cast<Slice*>(::operator new(sizeof(Slice) * count));
+}
+
+// From the first on, so that `to` may lie below `from`.
+void relocate(Slice* from, uint32_t count, Slice* to) noexcept {
+  for (uint32_t i = 0; i < count; ++i) {
+    new (&to[i]) Slice(std::move(from[i]));
+    from[i].~Slice();
+  }
+}
+
+}  // namespace
 
 Chain& Chain::operator=(Chain&& other) noexcept {
   if (this != &other) {
@@ -59,29 +75,24 @@ Chain& Chain::operator=(Chain&& other) noexcept {
   return *this;
 }
 
-Chain::~Chain() { delete[] heap_; }
-
 // This chain is empty and without a heap array.
 void Chain::take(Chain& other) noexcept {
+  begin_ = std::exchange(other.begin_, 0);
+  end_ = std::exchange(other.end_, 0);
+  bytes_ = std::exchange(other.bytes_, 0);
   if (other.heap_ != nullptr) {
     heap_ = std::exchange(other.heap_, nullptr);
     capacity_ = std::exchange(other.capacity_, kInline);
   } else {
-    for (uint32_t i = other.begin_; i < other.end_; ++i) inline_[i] = std::move(other.inline_[i]);
+    relocate(other.inline_ + begin_, end_ - begin_, inline_ + begin_);
   }
-  begin_ = std::exchange(other.begin_, 0);
-  end_ = std::exchange(other.end_, 0);
-  bytes_ = std::exchange(other.bytes_, 0);
 }
 
 void Chain::clear() noexcept {
-  if (heap_ != nullptr) {
-    delete[] heap_;
-    heap_ = nullptr;
-    capacity_ = kInline;
-  } else {
-    for (uint32_t i = begin_; i < end_; ++i) inline_[i] = Slice();
-  }
+  std::destroy(slots() + begin_, slots() + end_);
+  ::operator delete(heap_);
+  heap_ = nullptr;
+  capacity_ = kInline;
   begin_ = end_ = 0;
   bytes_ = 0;
 }
@@ -97,20 +108,19 @@ void Chain::push_back(Slice slice) {
   bytes_ += slice.size();
   if (end_ > begin_ && slots()[end_ - 1].try_join(slice)) return;
   if (end_ == capacity_) grow();
-  slots()[end_++] = std::move(slice);
+  new (&slots()[end_++]) Slice(std::move(slice));
 }
 
 // Makes room at the end: by moving down when half is free at the front, else by doubling. Either
 // way a slot is moved at most once for each push, on average.
 void Chain::grow() {
   const uint32_t count = end_ - begin_;
-  Slice* from = slots() + begin_;
   if (begin_ >= capacity_ / 2) {
-    std::move(from, from + count, slots());
+    relocate(slots() + begin_, count, slots());
   } else {
-    Slice* larger = new Slice[size_t{capacity_} * 2];
-    std::move(from, from + count, larger);
-    delete[] heap_;
+    Slice* larger = new_slots(capacity_ * 2);
+    relocate(slots() + begin_, count, larger);
+    ::operator delete(heap_);
     heap_ = larger;
     capacity_ *= 2;
   }
@@ -130,7 +140,9 @@ void Chain::append(Chain&& tail) {
 
 Slice Chain::pop_front() noexcept {
   SL_CHECK(!is_empty());
-  Slice front = std::move(slots()[begin_++]);
+  Slice& slot = slots()[begin_++];
+  Slice front = std::move(slot);
+  slot.~Slice();
   bytes_ -= front.size();
   if (begin_ == end_) on_last_slice_gone();
   return front;

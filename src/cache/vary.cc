@@ -115,6 +115,8 @@ bool is_same_vary(std::span<const VaryField> a, std::span<const VaryField> b) no
 
 Entry* choose_variant(std::span<const Ref<Entry>> variants, const http::FieldList& request,
                       Arena& arena) {
+  // Most have one, and no Vary.
+  if (variants.size() == 1 && variants[0]->vary().empty()) return variants[0].get();
   Nominated nominated(request, arena);
   Entry* best = nullptr;
   Entry* in_language = nullptr;

@@ -126,6 +126,23 @@ Precondition evaluate_preconditions(const RequestHead& request, const Validators
   return *modified <= *since ? Precondition::not_modified : Precondition::proceed;
 }
 
+bool has_condition_or_range(const FieldList& request) noexcept {
+  for (const Field& field : request) {
+    switch (field.id) {
+      case FieldId::kIfMatch:
+      case FieldId::kIfNoneMatch:
+      case FieldId::kIfModifiedSince:
+      case FieldId::kIfUnmodifiedSince:
+      case FieldId::kIfRange:
+      case FieldId::kRange:
+        return true;
+      default:
+        break;
+    }
+  }
+  return false;
+}
+
 bool has_origin_precondition(const FieldList& request) noexcept {
   return request.has(FieldId::kIfMatch) || request.has(FieldId::kIfUnmodifiedSince);
 }

@@ -344,10 +344,20 @@ class ResponseWriter {
           id_kept_ = true;
         }
         return out_.keep(field);
+      case FieldId::kSurrogateKey:
+      case FieldId::kCacheTag:
+        if (how_.hides_tags) return;
+        return keep_unless_named(field);
+      case FieldId::kSurrogateControl:
+        if (how_.hides_surrogate_control) return;
+        return keep_unless_named(field);
       default:
-        if (has_named_ && is_named_by_connection(head_.fields, field.name)) return;
-        return out_.keep(field);
+        return keep_unless_named(field);
     }
+  }
+
+  void keep_unless_named(const Field& field) noexcept {
+    if (!has_named_ || !is_named_by_connection(head_.fields, field.name)) out_.keep(field);
   }
 
   void write_ours() noexcept {

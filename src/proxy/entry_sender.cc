@@ -12,7 +12,7 @@
 namespace sluice::proxy {
 namespace {
 
-constexpr size_t kPiece = 64 * 1024;
+constexpr size_t kPiece = 1024 * 1024;  // of one copy for all: what waits costs nothing
 constexpr std::string_view kBoundary = "sluice-part-7f3a9c51d2e84b06";
 
 int64_t to_seconds_since_1970(WallTime time) noexcept {
@@ -49,7 +49,7 @@ int EntrySender::send_head(http::ResponseForwarding how, int64_t now, ClientStre
 // RFC 9110 section 13.2.2: conditions first, then ranges.
 void EntrySender::choose(int64_t now) {
   status_ = entry_->status();
-  if (status_ != 200) return;
+  if (status_ != 200 || !http::has_condition_or_range(request_.fields)) return;
   http::Validators validators =
       http::validators_of(entry_->fields(), to_seconds_since_1970(entry_->times().response));
   if (http::evaluate_preconditions(request_, validators, now) == http::Precondition::not_modified) {

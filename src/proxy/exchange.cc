@@ -546,6 +546,8 @@ Exchange::Turn Exchange::step_respond() noexcept {
   how.request_id = request_id_;
   how.extra_lines = response_lines();
   how.edits = route_->response_edits.is_empty() ? nullptr : &route_->response_edits;
+  how.hides_tags = route_->cache.has_value();
+  how.hides_surrogate_control = route_->cache && route_->cache->is_surrogate;
   if (cache_ != nullptr) invalidate_for(response);
   client_->send_head(response, how);
   status_ = response.status;

@@ -311,6 +311,8 @@ Exchange::Turn Exchange::step_serve() noexcept {
     how.request_id = request_id_;
     how.extra_lines = cache_lines();
     how.edits = route_->response_edits.is_empty() ? nullptr : &route_->response_edits;
+    how.hides_tags = true;
+    how.hides_surrogate_control = route_->cache->is_surrogate;
     status_ = use.sender->send_head(how, unix_seconds(wall_now()), *client_);
     response_begun_ = true;
   }

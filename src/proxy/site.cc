@@ -1,7 +1,9 @@
 #include "sluice/proxy/site.h"
 
+#include <endian.h>
 #include <time.h>
 
+#include <cstring>
 #include <new>
 
 #include "sluice/base/check.h"
@@ -27,9 +29,18 @@ struct alignas(std::max_align_t) Storage {
   static Storage* of(void* bytes) noexcept { return static_cast<Storage*>(bytes) - 1; }
 };
 
+// All bytes at once: each half of a byte becomes a byte of its own, and then its digit.
 char* write_hex(char* out, uint64_t value) noexcept {
-  static constexpr char kHex[] = "0123456789abcdef";
-  for (int shift = 60; shift >= 0; shift -= 4) *out++ = kHex[(value >> shift) & 15];
+  for (int shift : {32, 0}) {
+    uint64_t half = (value >> shift) & 0xFFFFFFFF;
+    half = (half | half << 16) & 0x0000FFFF0000FFFF;
+    half = (half | half << 8) & 0x00FF00FF00FF00FF;
+    half = (half | half << 4) & 0x0F0F0F0F0F0F0F0F;
+    const uint64_t is_letter = ((half + 0x0606060606060606) >> 4) & 0x0101010101010101;
+    const uint64_t digits = htobe64(half + 0x3030303030303030 + is_letter * ('a' - '0' - 10));
+    std::memcpy(out, &digits, sizeof(digits));
+    out += sizeof(digits);
+  }
   return out;
 }
 
@@ -39,16 +50,6 @@ http::FieldEdits edits_of(const config::HeaderEdits& configured) {
   for (const auto& field : configured.add) edits.add.emplace_back(field.name, field.value);
   for (const auto& name : configured.remove) edits.remove.push_back(lower(name));
   return edits;
-}
-
-// Between us and the endpoint alone: tags, and what the Edge Architecture note calls surrogate
-// control, which an endpoint may give only to who says that it knows it.
-void add_cache_edits(SiteRoute& route) {
-  route.response_edits.remove.insert(route.response_edits.remove.end(),
-                                     {"surrogate-key", "cache-tag"});
-  if (!route.cache->is_surrogate()) return;
-  route.response_edits.remove.emplace_back("surrogate-control");
-  route.request_edits.set.emplace_back("surrogate-capability", "sluice=\"Surrogate/1.0\"");
 }
 
 }  // namespace
@@ -127,7 +128,10 @@ Site::Site(WorkerKit& kit, config::SnapshotPtr snapshot,
     made.response_edits = edits_of(route.response_headers);
     if (route.cache) {
       made.cache = make_site_cache(route, snapshot_->config);
-      add_cache_edits(made);
+      // An endpoint may give Surrogate-Control only to who says that it knows it.
+      if (made.cache->is_surrogate) {
+        made.request_edits.set.emplace_back("surrogate-capability", "sluice=\"Surrogate/1.0\"");
+      }
     }
     routes_.push_back(std::move(made));
   }

@@ -1,5 +1,7 @@
 #include "sluice/proxy/site_cache.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace sluice::proxy {
@@ -67,21 +69,41 @@ cache::KeyRule key_of(const config::RouteCacheKey& configured) {
   return key;
 }
 
-}  // namespace
-
-bool SiteCache::is_surrogate() const noexcept {
-  return std::ranges::find(rules.targeted_fields, "surrogate-control") !=
-         rules.targeted_fields.end();
+bool is_alike(const config::Route& a, const config::Route& b) {
+  return a.cache->key == b.cache->key && a.request_headers == b.request_headers;
 }
+
+// One URL may lead to different pools, by header or method, or through routes that ask or keep
+// apart differently: those share nothing. Empty while there is only one way.
+std::string space_of(const config::Route& route, const config::Config& config) {
+  bool has_pools = false;
+  std::vector<const config::Route*> ways;  // to this pool
+  size_t mine = 0;
+  for (const config::Route& other : config.routes) {
+    if (!other.cache) continue;
+    if (other.pool_index != route.pool_index) {
+      has_pools = true;
+      continue;
+    }
+    const auto alike = [&](const config::Route* way) { return is_alike(*way, other); };
+    if (std::ranges::find_if(ways, alike) == ways.end()) ways.push_back(&other);
+    if (&other == &route) {
+      const auto own = std::ranges::find_if(ways, alike);
+      mine = static_cast<size_t>(own - ways.begin());
+    }
+  }
+  std::string space = has_pools || mine > 0 ? route.pool : std::string();
+  if (mine > 0) space += fmt::format("#{}", mine + 1);
+  return space;
+}
+
+}  // namespace
 
 SiteCache make_site_cache(const config::Route& route, const config::Config& config) {
   SiteCache made{rules_of(*route.cache), key_of(route.cache->key)};
-  // One URL may lead to different pools, by header or method; then they share nothing.
-  const bool is_only_pool =
-      std::all_of(config.routes.begin(), config.routes.end(), [&](const config::Route& other) {
-        return !other.cache || other.pool_index == route.pool_index;
-      });
-  if (!is_only_pool) made.key.space = route.pool;
+  made.key.space = space_of(route, config);
+  made.is_surrogate = std::ranges::find(made.rules.targeted_fields, "surrogate-control") !=
+                      made.rules.targeted_fields.end();
   return made;
 }
 

@@ -128,12 +128,14 @@ class Slice {
 // in the same chunk or shared block is joined to it (unchanged field lines leave as one span).
 class Chain {
  public:
-  Chain() noexcept = default;
-  Chain(Chain&& other) noexcept;
+  Chain() noexcept {}  // NOLINT: slots are made when they are used
+  Chain(Chain&& other) noexcept { take(other); }
   Chain& operator=(Chain&& other) noexcept;
   Chain(const Chain&) = delete;
   Chain& operator=(const Chain&) = delete;
-  ~Chain();
+  ~Chain() {
+    if (end_ > begin_ || heap_ != nullptr) clear();
+  }
 
   size_t size() const noexcept { return bytes_; }  // bytes
   bool is_empty() const noexcept { return bytes_ == 0; }
@@ -161,7 +163,10 @@ class Chain {
   void take(Chain& other) noexcept;
   void on_last_slice_gone() noexcept;
 
-  Slice inline_[kInline];
+  // Of the slots, [begin_, end_) are made.
+  union {
+    Slice inline_[kInline];
+  };
   Slice* heap_ = nullptr;
   uint32_t capacity_ = kInline;
   uint32_t begin_ = 0;

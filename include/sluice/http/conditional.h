@@ -40,6 +40,8 @@ enum class Precondition : uint8_t {
 // 4.3.2). If-Modified-Since falls back to the Date when there is no Last-Modified (the same).
 Precondition evaluate_preconditions(const RequestHead& request, const Validators& validators,
                                     int64_t now) noexcept;
+// Whether there is anything to evaluate, Range included; most requests have none of them.
+bool has_condition_or_range(const FieldList& request) noexcept;
 bool has_origin_precondition(const FieldList& request) noexcept;
 
 // False when If-Range is there and does not match, so that Range does not count (RFC 9110 section

@@ -56,6 +56,10 @@ struct ResponseForwarding {
   std::string_view extra_lines;  // complete lines of ours ("Proxy-Status: …\r\n"), may be empty
   std::string_view request_id;   // echoed as X-Request-Id when not empty
   const FieldEdits* edits = nullptr;
+  // What is between us and the endpoint alone stays here: Surrogate-Key and Cache-Tag, and
+  // Surrogate-Control (W3C note "Edge Architecture", section 2).
+  bool hides_tags = false;
+  bool hides_surrogate_control = false;
   bool is_local = false;  // the head is of sluice's own making: no Via (RFC 9110 section 7.6.3)
   bool keep_length =
       false;  // HEAD and 304: a Content-Length that came is passed on though no body follows

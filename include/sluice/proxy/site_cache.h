@@ -14,7 +14,7 @@ struct SiteCache {
   cache::CacheRules rules;
   cache::KeyRule key;
   // Surrogate-Control counts, so that endpoints may be told that it does.
-  bool is_surrogate() const noexcept;
+  bool is_surrogate = false;
 };
 
 // `route` has a cache; `config` is what it stands in.

@@ -124,10 +124,28 @@ TEST_CASE("proxy/site_cache: routes to different pools share nothing, those to o
 }
 
 TEST_CASE("proxy/site_cache: it is a surrogate only where Surrogate-Control counts") {
-  CHECK(made_of({}).is_surrogate());
+  CHECK(made_of({}).is_surrogate);
   config::RouteCache cache;
   cache.targeted_fields = {"cdn-cache-control"};
-  CHECK_FALSE(made_of(cache).is_surrogate());
+  CHECK_FALSE(made_of(cache).is_surrogate);
+}
+
+TEST_CASE("proxy/site_cache: routes to one pool that ask or keep apart differently share nothing") {
+  config::Config config;
+  config.routes.resize(4);
+  for (config::Route& route : config.routes) {
+    route.pool = "a";
+    route.cache.emplace();
+  }
+  config.routes[1].cache->key.sort_query = true;
+  config.routes[2].request_headers.remove = {"accept-encoding"};
+  const auto space = [&](size_t index) {
+    return make_site_cache(config.routes[index], config).key.space;
+  };
+  CHECK(space(0).empty());
+  CHECK(space(1) == "a#2");
+  CHECK(space(2) == "a#3");
+  CHECK(space(3).empty());  // as the first
 }
 
 }  // namespace sluice::proxy
