@@ -76,8 +76,8 @@ std::optional<PurgeOrder> parse_purge(std::string_view text) {
   const std::string_view kind = take_word(text);
   if (kind != "hard" && kind != "soft") return std::nullopt;
   order.kind = kind == "hard" ? PurgeKind::hard : PurgeKind::soft;
+  if (text == "all") return order;
   const std::string_view what = take_word(text);
-  if (what == "all") return text.empty() ? std::optional(order) : std::nullopt;
   if (what == "tag") {
     const std::optional<uint64_t> tag = tag_of(text);
     if (!tag) return std::nullopt;

@@ -1,6 +1,7 @@
 #include "sluice/cache/shared_tier.h"
 
-#include <algorithm>
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace sluice::cache {
@@ -29,6 +30,10 @@ size_t SharedTier::place_of(const Hash128& key) const noexcept {
   return best;
 }
 
+std::string SharedTier::entry_key(const Hash128& key) const {
+  return fmt::format("{}v1:{{{:016x}{:016x}}}", settings_.prefix, key.high, key.low);
+}
+
 // The log of a server
 // ------------------------------------------------------------------------------
 
@@ -45,6 +50,7 @@ Standing PurgeLog::standing(const SharedStamp& stamp, const SharedStamp& state,
   if (!is_of_epoch || state.number > now_.number || stamp.number < floor_.number) {
     return Standing::gone;
   }
+  if (stamp.number > state.number) return Standing::gone;  // no such purge yet: the state went back
   // Numbers in `purges_` count from the floor.
   return purges_->standing_of_fill(stamp.number - floor_.number, tags, url);
 }

@@ -26,7 +26,7 @@ Engine::Engine(loop::Loop& loop, uint32_t workers)
       ceiling_(std::make_shared<downstream::ClientCeiling>(
           downstream::ClientCeiling::for_limit(open_files_limit(), workers))),
       cache_({}, "sluice:", workers),
-      purges_(loop, cache_),
+      purges_(loop, cache_, block_.counters),
       fleet_(workers, {loop, stats_, names_, *logs_, cache_, purges_}) {
   log_attach(&logs_->diagnostics(workers));
 }

@@ -5,29 +5,90 @@
 // tell the other hosts. A server that is away gets what it missed when it is back.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
-#include <functional>
 #include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
 
 #include "sluice/base/arena.h"
+#include "sluice/base/clock.h"
 #include "sluice/cache/cache.h"
 #include "sluice/cache/purge.h"
+#include "sluice/cache/shared_tier.h"
 #include "sluice/loop/loop.h"
+#include "sluice/stats/counters.h"
 
 namespace sluice::cache {
 
+class PurgeLink;
+class PurgeOutbox;
+
+// What operators need not set; tests do.
+struct PurgeHubOptions {
+  Duration watch = std::chrono::seconds(1);               // how often the state is looked at
+  Duration watch_alone = std::chrono::milliseconds(250);  // ... without a subscription
+  Duration patience = std::chrono::seconds(1);            // for the answer to a command, a PING
+  Duration longest_pause = std::chrono::seconds(1);       // between attempts to connect
+  // The first contact may come so late without that purges count as missed.
+  Duration prompt = std::chrono::seconds(2);
+  size_t kept = 4096;            // purges that a server has on record
+  size_t most_waiting = 10'000;  // purges for a server that is away; and as bytes:
+  size_t most_waiting_bytes = 4 * 1024 * 1024;
+};
+
+// One server of the tier, for the status.
+struct SharedServerFacts {
+  std::string address;  // without user and password
+  bool is_up = false;   // else degraded: not connected, or its purges cannot be read or written
+  std::string last_error;
+  WallTime since;
+  bool is_subscribed = false;
+  bool is_epoch_known = false;  // else nothing that it gives is used
+  size_t purges_waiting = 0;    // of ours, for it to acknowledge
+  uint64_t purges_sent = 0;
+  uint64_t purges_received = 0;
+  uint32_t degraded_workers = 0;
+  std::string warning;  // of how it handles its memory
+};
+struct SharedFacts {
+  std::vector<SharedServerFacts> servers;
+};
+
 class PurgeHub {
  public:
-  PurgeHub(loop::Loop& control, Cache& cache) : loop_(control), cache_(cache) {}
+  PurgeHub(loop::Loop& control, Cache& cache, stats::Counters& counters,
+           PurgeHubOptions options = {});
+  ~PurgeHub();
   PurgeHub(const PurgeHub&) = delete;
   PurgeHub& operator=(const PurgeHub&) = delete;
+
+  // From now on purges go to that tier and come from it; nullptr: none. Before any worker has it.
+  // Purges that wait for a server which the new tier has too go on waiting. Whatever a worker still
+  // finds by the old tier counts as purged.
+  void connect(std::shared_ptr<SharedTier> tier);
+  void stop() { connect(nullptr); }
 
   // Any thread; how many entries of the memory tier it named.
   size_t purge(const PurgeOrder& order, Arena& arena);
 
+  SharedFacts facts() const;
+
  private:
-  [[maybe_unused]] loop::Loop& loop_;
+  void send(const PurgeOrder& order, Arena& arena);
+  void wake();
+  void pump();
+
+  loop::Loop& loop_;
   Cache& cache_;
+  stats::Counters& counters_;
+  const PurgeHubOptions options_;
+  std::vector<std::unique_ptr<PurgeLink>> links_;
+  std::mutex mutex_;  // of the next
+  std::vector<std::shared_ptr<PurgeOutbox>> outboxes_;
+  std::atomic<bool> is_woken_{false};
+  std::shared_ptr<PurgeHub*> self_;  // what is posted asks whether it is still there
 };
 
 }  // namespace sluice::cache

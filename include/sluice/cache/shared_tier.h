@@ -95,6 +95,12 @@ class SharedTier {
   // (Thaler and Ravishankar, 1998). The same on all hosts, whatever order they list them in.
   size_t place_of(const Hash128& key) const noexcept;
 
+  // Names in Redis.
+  std::string state_key() const { return settings_.prefix + "state"; }
+  std::string purges_key() const { return settings_.prefix + "purges"; }
+  std::string news_channel() const { return settings_.prefix + "news"; }
+  std::string entry_key(const Hash128& key) const;
+
  private:
   const SharedSettings settings_;
   std::vector<std::unique_ptr<SharedServer>> servers_;
