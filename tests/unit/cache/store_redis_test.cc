@@ -1,0 +1,541 @@
+// The shared tier as a worker uses it, before a real server; where the server has to be ill in a
+// certain way it is a scripted one.
+#include "sluice/cache/store_redis.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "entries.h"
+#include "sluice/cache/entry_codec.h"
+#include "tests/unit/redis/support.h"
+
+using namespace sluice;
+using namespace sluice::cache;
+using namespace sluice::cache::test;
+using redis::test::Ask;
+using redis::test::Fake;
+using redis::test::options_for;
+using redis::test::RedisServer;
+using redis::test::run_until;
+using redis::test::settle;
+using redis::test::spin_until;
+using stats::Counter;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr SharedStamp kStart{77, 5};
+
+class Looker final : public SharedLook {
+ public:
+  int ends = 0;
+  Result result;
+  std::function<bool(const Entry&)> would_do = [](const Entry&) { return true; };
+  std::function<void()> when_ended;
+
+  std::string body() const { return result.entry ? text_of(*result.entry) : "none"; }
+
+ private:
+  bool is_enough(const Entry& entry) noexcept override { return would_do(entry); }
+  void on_look_end(const Result& end) noexcept override {
+    CHECK_FALSE(is_pending());
+    ++ends;
+    result = end;
+    if (when_ended) when_ended();
+  }
+};
+
+SharedSettings settings_for(std::vector<redis::Address> servers) {
+  SharedSettings settings;
+  settings.servers = std::move(servers);
+  settings.timeout = seconds(5);  // of a busy machine; the cases of time set their own
+  settings.lease_wait = milliseconds(0);
+  return settings;
+}
+
+// One worker of a host.
+struct Host {
+  explicit Host(SharedSettings settings)
+      : tier(std::make_shared<SharedTier>(std::move(settings), kSecret)) {
+    tier->server(0).log.begin(kStart);
+    store.emplace(loop, cache, tier, counters);
+    store->start();
+  }
+  explicit Host(const RedisServer& server) : Host(settings_for({server.address()})) { await_up(); }
+
+  Key key(std::string_view target) { return memory.key(target); }
+  void await_up() {
+    REQUIRE(run_until(loop, [&] { return store->is_up(key("/")); }));
+  }
+  Ref<Entry> make(const Key& of, Made made = {}) {
+    made.date = std::chrono::duration_cast<seconds>(wall_now().time_since_epoch()).count();
+    return make_entry(cache.store.budget(), of, made);
+  }
+  uint64_t count(Counter id) const { return counters.get(id); }
+  uint64_t writes() const {
+    return count(Counter::cache_redis_writes) + count(Counter::cache_redis_skips_failed);
+  }
+  void put(Ref<Entry> entry, const SharedStamp& stamp = kStart, Duration keep = seconds(30)) {
+    const uint64_t before = writes();
+    store->put(std::move(entry), stamp, keep);
+    REQUIRE(run_until(loop, [&] { return writes() > before; }));
+  }
+  void look(Looker& look, const Key& of, const Fields& request = none) {
+    look.look(*store, {of, request.list()});
+    CHECK(look.is_pending());
+    CHECK(look.ends == 0);
+    REQUIRE(run_until(loop, [&] { return look.ends > 0; }));
+  }
+  // What a look without a lease brings.
+  SharedLook::Result find(const Key& of, const Fields& request = none) {
+    Looker looker;
+    look(looker, of, request);
+    return looker.result;
+  }
+  SharedServer& server() { return tier->server(0); }
+
+  static inline const Fields none;
+  loop::Loop loop;
+  Memory memory;
+  Cache cache{{.size = 64 << 20}, "test", 1};
+  stats::Counters counters;
+  std::shared_ptr<SharedTier> tier;
+  std::optional<SharedStore> store;
+};
+
+// A server that has a state, and a connection to it beside the store's.
+struct Server : RedisServer {
+  explicit Server(std::vector<std::string> extra = {})
+      : RedisServer(std::move(extra)), bed(static_cast<const RedisServer&>(*this)) {
+    set_state();
+  }
+  void set_state() { CHECK(say({"HSET", "sluice:state", "epoch", "77", "purges", "5"})[0] == ':'); }
+  std::string say(std::initializer_list<redis::Arg> args) { return ask.get(args); }
+  std::vector<std::string> keys(const std::string& pattern = "sluice:v1:*") {
+    std::string list = say({"KEYS", pattern});
+    std::vector<std::string> found;
+    for (size_t at = 0; (at = list.find('"', at)) != std::string::npos;) {
+      const size_t end = list.find('"', at + 1);
+      found.push_back(list.substr(at + 1, end - at - 1));
+      at = end + 1;
+    }
+    return found;
+  }
+  std::string name(const Key& key) {
+    return fmt::format("sluice:v1:{{{:016x}{:016x}}}", key.hash.high, key.hash.low);
+  }
+
+  redis::test::Bed bed;
+  Ask ask{bed.client};
+};
+
+std::string bytes_of(size_t size) {
+  std::string bytes(size, '\0');
+  for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 31 % 251);
+  return bytes;
+}
+
+Made with_vary(std::string language, std::string body) {
+  Made made;
+  made.response = {{"Vary", "Accept-Language"}};
+  made.request = {{"Accept-Language", std::move(language)}};
+  made.body = std::move(body);
+  return made;
+}
+
+PurgeOrder order_of(std::string_view text) { return *parse_purge(text); }
+
+}  // namespace
+
+// Round trips -------------------------------------------------------------------------------------
+
+TEST_CASE("cache/store_redis: what was put is found whole, of every size, and all keys expire") {
+  Server server;
+  Host host(server);
+  int n = 0;
+  for (const bool is_varied : {false, true}) {
+    for (const size_t size : {size_t{0}, size_t{5}, size_t{4096}, size_t{4097}, kInlineBody,
+                              kInlineBody + 1, size_t{1} << 20, size_t{8} << 20}) {
+      Made made = is_varied ? with_vary("de", bytes_of(size)) : Made();
+      made.body = bytes_of(size);
+      made.tags = {"x", "y"};
+      made.response.push_back({"ETag", "\"1\""});
+      const Key key = host.key(fmt::format("/{}", ++n));
+      const Ref<Entry> written = host.make(key, made);
+      host.put(written);
+      const Fields request(made.request);
+      const SharedLook::Result found = host.find(key, request);
+      REQUIRE(found.entry);
+      CHECK(found.is_enough);
+      CHECK(found.why == SharedMiss::none);
+      CHECK(found.stamp == kStart);
+      CHECK_FALSE(found.has_lease);
+      const Entry& entry = *found.entry;
+      CHECK(text_of(entry) == made.body);
+      CHECK(entry.is_whole());
+      CHECK(entry.head().raw == written->head().raw);
+      CHECK(entry.key().text == key.text);
+      CHECK(entry.key().url == key.url);
+      CHECK(entry.times() == written->times());
+      CHECK(is_same_vary(entry.vary(), written->vary()));
+      CHECK(entry.tags().size() == 2);
+      CHECK(entry.started() == host.cache.store.purges().last());
+      CHECK(host.cache.store.put(found.entry) == PutResult::stored);
+      host.cache.store.remove(entry);
+      for (const std::string& name : server.keys()) {
+        const std::string ttl = server.say({"PTTL", name});
+        CHECK(std::stoll(ttl.substr(1)) > 60'000);
+        CHECK(std::stoll(ttl.substr(1)) <= 90'000);
+      }
+      const size_t inline_limit = is_varied ? 4096 : kInlineBody;
+      CHECK(server.keys().size() == 1 + (size > inline_limit ? chunk_count(size) : 0));
+      CHECK(server.say({"DEL", server.name(key)}) == ":1");
+      for (const std::string& name : server.keys()) server.say({"DEL", name});
+    }
+  }
+  CHECK(host.count(Counter::cache_redis_hits) == 16);
+  CHECK(host.count(Counter::cache_redis_writes) == 16);
+  CHECK(host.counters.timing(stats::Timing::redis_seconds).snapshot().count() == 16);
+}
+
+TEST_CASE("cache/store_redis: flags and times come back; a soft mark is not written at all") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  EntrySpec spec = host.make(key)->spec();
+  const Ref<Entry> base = host.make(key);
+  spec = base->spec();
+  spec.flags = EntryFlag::must_revalidate | EntryFlag::immutable;
+  spec.times.stale_if_error = seconds(7);
+  spec.times.initial_age = seconds(3);
+  host.put(Entry::make(host.cache.store.budget(), spec));
+  const auto found = host.find(key);
+  REQUIRE(found.entry);
+  CHECK(found.entry->times() == spec.times);
+  CHECK(found.entry->has(EntryFlag::immutable));
+  CHECK_FALSE(found.entry->has(EntryFlag::no_cache));
+
+  const Key other = host.key("/stale");
+  const Ref<Entry> marked = host.make(other);
+  marked->mark_stale();
+  host.store->put(marked, kStart, seconds(1));
+  CHECK_FALSE(host.find(other).entry);
+}
+
+TEST_CASE("cache/store_redis: absent is a miss with the stamp to put with") {
+  Server server;
+  Host host(server);
+  Looker looker;
+  host.look(looker, host.key("/"));
+  CHECK(looker.result.why == SharedMiss::absent);
+  CHECK(looker.result.stamp == kStart);
+  CHECK(looker.result.has_lease);
+  CHECK(host.count(Counter::cache_redis_misses) == 1);
+}
+
+TEST_CASE("cache/store_redis: the variant for the request is chosen (RFC 9111 4.1)") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  for (const std::string language : {"de", "en", "fr"}) {
+    host.put(host.make(key, with_vary(language, "in " + language)));
+  }
+  host.put(host.make(key, with_vary("it", bytes_of(5000))));
+  Looker looker;
+  host.look(looker, key, {{{"Accept-Language", "en"}}});
+  CHECK(looker.body() == "in en");
+  Looker large;
+  host.look(large, key, {{{"Accept-Language", "it"}}});
+  CHECK(large.body() == bytes_of(5000));
+  CHECK(host.find(key, {{{"Accept-Language", "sv"}}}).why == SharedMiss::absent);
+  CHECK(host.find(key).why == SharedMiss::absent);
+}
+
+TEST_CASE("cache/store_redis: a key has at most 32 variants, the newest among them") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  for (int i = 0; i < 40; ++i) host.put(host.make(key, with_vary(fmt::format("x-{}", i), "b")));
+  CHECK(server.say({"HLEN", server.name(key)}) == ":32");
+  CHECK(host.find(key, {{{"Accept-Language", "x-39"}}}).entry);
+
+  for (int i = 0; i < 200; ++i) server.say({"HSET", server.name(key), std::to_string(i), "x"});
+  host.put(host.make(key, with_vary("x-39", "b")));  // who put all that in?
+  CHECK(server.say({"HLEN", server.name(key)}) == ":1");
+}
+
+TEST_CASE("cache/store_redis: the expiry of a key is that of its longest record") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  const auto ttl = [&] { return std::stoll(server.say({"PTTL", server.name(key)}).substr(1)); };
+  host.put(host.make(key, with_vary("a", "b")), kStart, seconds(600));
+  CHECK(ttl() > 600'000);
+  host.put(host.make(key, with_vary("b", "b")), kStart, seconds(0));
+  CHECK(ttl() > 600'000);
+  server.say({"PERSIST", server.name(key)});
+  host.put(host.make(key, with_vary("b", "b")), kStart, seconds(0));
+  CHECK(ttl() > 0);
+  CHECK(ttl() <= 60'000);
+}
+
+// What is there but will not do
+// --------------------------------------------------------------------
+
+TEST_CASE("cache/store_redis: another key of the same hash is a miss, and is left alone") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/a"), other = host.key("/b");
+  std::string record;
+  REQUIRE(encode_entry(*host.make(other), {kStart, seconds(30)}, record));
+  server.say({"HSET", server.name(key), "-", record});
+  CHECK(host.find(key).why == SharedMiss::absent);
+  CHECK(server.say({"HLEN", server.name(key)}) == ":1");
+}
+
+TEST_CASE("cache/store_redis: a broken record is deleted, one of another version is not") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  std::string record;
+  REQUIRE(encode_entry(*host.make(key), {kStart, seconds(30)}, record));
+  std::string broken = record, newer = record;
+  broken.back() ^= 1;
+  newer[4] = 9;
+  server.say({"HSET", server.name(key), "-", broken, "f", newer, "g", "", "h", bytes_of(100'000)});
+  CHECK(host.find(key).why == SharedMiss::broken);
+  CHECK(server.say({"HKEYS", server.name(key)}) == "[\"f\"]");
+  CHECK(host.find(key).why == SharedMiss::absent);
+  CHECK(host.count(Counter::cache_redis_errors) == 1);
+
+  server.say({"HSET", server.name(key), "-", broken, "i", record});
+  CHECK(host.find(key).entry);  // beside a good one
+  CHECK(server.say({"HEXISTS", server.name(key), "-"}) == ":0");
+}
+
+TEST_CASE("cache/store_redis: a body whose chunk is gone is a miss, a broken chunk deletes it") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  Made made;
+  made.body = bytes_of(600'000);
+  const auto put = [&] {
+    server.say({"FLUSHDB"});
+    server.set_state();
+    host.put(host.make(key, made));
+    REQUIRE(server.keys("*:b:*").size() == 3);
+  };
+  const auto first = [&] {
+    std::vector<std::string> names = server.keys("*:b:*");
+    return *std::min_element(names.begin(), names.end());
+  };
+  put();
+  server.say({"DEL", first()});
+  CHECK(host.find(key).why == SharedMiss::absent);
+  CHECK(server.say({"HLEN", server.name(key)}) == ":1");
+  for (int way = 0; way < 3; ++way) {
+    put();
+    const std::string name = first();
+    if (way == 0) server.say({"SETRANGE", name, "1000", "x"});
+    if (way == 1) server.say({"SET", name, ""});
+    if (way == 2) server.say({"DEL", name});
+    if (way == 2) server.say({"LPUSH", name, "x"});
+    CHECK(host.find(key).why == SharedMiss::broken);
+    CHECK(server.say({"EXISTS", server.name(key)}) == ":0");
+  }
+  const size_t used = host.cache.store.budget().used();
+  CHECK(host.find(key).why == SharedMiss::absent);
+  CHECK(host.cache.store.budget().used() == used);
+}
+
+TEST_CASE("cache/store_redis: a record past all use is absent, though its key lives on") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  EntrySpec spec;
+  const Ref<Entry> base = host.make(key);
+  for (const int age : {80, 100}) {  // fresh for 60 s, kept for 30 s
+    spec = base->spec();
+    spec.times.initial_age = seconds(age);
+    const Ref<Entry> old = Entry::make(host.cache.store.budget(), spec);
+    std::string record;
+    REQUIRE(encode_entry(*old, {kStart, seconds(30)}, record));
+    server.say({"HSET", server.name(key), "-", record});
+    CHECK(host.find(key).why == (age == 80 ? SharedMiss::none : SharedMiss::absent));
+    server.say({"DEL", server.name(key)});
+    host.store->put(old, kStart, seconds(30));
+    if (age == 80) REQUIRE(run_until(host.loop, [&] { return host.writes() == 1; }));
+    CHECK(server.say({"DEL", server.name(key)}) == (age == 80 ? ":1" : ":0"));
+  }
+}
+
+TEST_CASE("cache/store_redis: an entry that will not do is handed out, and asks for the lease") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  host.put(host.make(key));
+  Looker looker;
+  looker.would_do = [](const Entry& entry) { return entry.status() != 200; };
+  host.look(looker, key);
+  CHECK(looker.body() == "hello");
+  CHECK_FALSE(looker.result.is_enough);
+  CHECK(looker.result.why == SharedMiss::none);
+  CHECK(looker.result.has_lease);
+  CHECK(host.count(Counter::cache_redis_stale) == 1);
+}
+
+TEST_CASE("cache/store_redis: what the memory's budget refuses is no_room") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/"), large = host.key("/large");
+  Made made;
+  made.body = bytes_of(1 << 20);
+  host.put(host.make(large, made));
+  host.put(host.make(key));
+  const size_t limit = host.cache.store.limit();
+  host.cache.store.set_limits(1, 1 << 20);
+  CHECK(host.find(large).why == SharedMiss::no_room);
+  CHECK(host.find(key).why == SharedMiss::no_room);
+  host.cache.store.set_limits(limit, (1 << 20) - 1);
+  CHECK(host.find(large).why == SharedMiss::no_room);
+  CHECK(host.find(key).entry);
+  host.cache.store.set_limits(limit, 1 << 20);
+  CHECK(host.find(large).entry);
+}
+
+// Purges ------------------------------------------------------------------------------------------
+
+TEST_CASE("cache/store_redis: a purge that the server has on record counts against what is older") {
+  Server server;
+  Host host(server);
+  Made made;
+  made.tags = {"x", "y"};
+  const std::string tag = fmt::format("tag {:016x}", tag_hash("x"));
+  int n = 0;
+  SharedStamp stamp = kStart;
+  for (const std::string what :
+       {"url http://shop.example:80/", "prefix http://shop.example:80/", tag.c_str(), "all"}) {
+    for (const std::string kind : {"hard ", "soft "}) {
+      const std::string path = std::to_string(++n);
+      const Key key = host.key("/" + path);
+      const Ref<Entry> entry = host.make(key, made);
+      host.put(entry, stamp);
+      const bool is_url = what.starts_with("url");
+      host.server().log.apply(order_of(kind + what + (is_url ? path : "")));
+      server.say({"HINCRBY", "sluice:state", "purges", "1"});
+      ++stamp.number;
+      const auto found = host.find(key);
+      CHECK(found.why == (kind == "hard " ? SharedMiss::purged : SharedMiss::none));
+      if (found.entry) CHECK(found.entry->is_marked_stale());
+      CHECK(found.stamp == stamp);
+      host.put(entry, stamp);  // fetched since
+      REQUIRE(host.find(key).entry);
+      CHECK_FALSE(host.find(key).entry->is_marked_stale());
+      host.server().log.apply(order_of("hard url http://shop.example:80/" + path + "/other"));
+      server.say({"HINCRBY", "sluice:state", "purges", "1"});
+      ++stamp.number;
+      CHECK(host.find(key).entry);
+    }
+  }
+}
+
+TEST_CASE("cache/store_redis: a purge of our own that the server may not have yet counts as well") {
+  Server server;
+  Host host(server);
+  Purges& purges = host.cache.store.purges();
+  for (const std::string what : {"url http://shop.example:80/", "prefix http://", "all"}) {
+    const Key key = host.key("/");
+    const Ref<Entry> entry = host.make(key);
+    EntrySpec spec = entry->spec();
+    spec.started = purges.last();
+    host.put(Entry::make(host.cache.store.budget(), spec));
+    host.server().unsent_since = purges.last();
+    CHECK(host.find(key).entry);
+    note_purge(purges, order_of("soft " + what));
+    const auto stale = host.find(key);
+    REQUIRE(stale.entry);
+    CHECK(stale.entry->is_marked_stale());
+    CHECK(stale.entry->started() == purges.last());
+    note_purge(purges, order_of("hard " + what));
+    CHECK(host.find(key).why == SharedMiss::purged);
+    host.server().unsent_since = SharedServer::kNone;  // that is the hub's word for it
+    CHECK(host.find(key).entry);
+  }
+}
+
+TEST_CASE(
+    "cache/store_redis: what this process has not heard all of is gone; so is another epoch") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  host.put(host.make(key));
+  CHECK(host.find(key).entry);
+  server.say({"HSET", "sluice:state", "purges", "6"});
+  const auto ahead = host.find(key);
+  CHECK(ahead.why == SharedMiss::purged);
+  CHECK(ahead.stamp == SharedStamp{77, 6});
+  host.server().log.apply(order_of("hard url http://shop.example:80/other"));
+  CHECK(host.find(key).entry);
+
+  server.say({"HSET", "sluice:state", "epoch", "18446744073709551615", "purges", "0"});
+  CHECK(host.find(key).why == SharedMiss::purged);
+  host.server().log.begin({UINT64_MAX, 0});
+  CHECK(host.find(key).why == SharedMiss::purged);
+  host.put(host.make(key), {UINT64_MAX, 0});
+  CHECK(host.find(key).entry);
+  server.say({"HSET", "sluice:state", "purges", "9"});
+  host.server().log.begin({UINT64_MAX, 9});  // some were missed
+  CHECK(host.find(key).why == SharedMiss::purged);
+}
+
+TEST_CASE("cache/store_redis: a server without its state, or with garbage there, says nothing") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  host.put(host.make(key));
+  const auto is_unknown = [&] {
+    const auto found = host.find(key);
+    return found.why == SharedMiss::absent && !found.stamp.is_known() && !found.has_lease;
+  };
+  server.say({"DEL", "sluice:state"});
+  CHECK(is_unknown());
+  server.say({"HSET", "sluice:state", "epoch", "77"});
+  CHECK(is_unknown());
+  for (const char* epoch : {"x", "0", "-1", "18446744073709551616", ""}) {
+    server.say({"HSET", "sluice:state", "epoch", epoch, "purges", "5"});
+    CHECK(is_unknown());
+  }
+  server.say({"HSET", "sluice:state", "epoch", "77", "purges", "five"});
+  CHECK(is_unknown());
+  server.say({"SET", "sluice:state", "x"});
+  CHECK(is_unknown());
+  server.say({"DEL", "sluice:state"});
+  server.set_state();
+  CHECK(host.find(key).entry);
+}
+
+TEST_CASE("cache/store_redis: what a purge has hit meanwhile is not written, nor without a stamp") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  const Ref<Entry> entry = host.make(key);
+  host.store->put(entry, {}, seconds(30));
+  Made made;
+  made.body = bytes_of(kInlineBody + 1);
+  const Ref<Entry> long_one = host.make(key, made);
+  host.store->put(long_one, kStart, seconds(30));  // purged when its chunks are there
+  host.cache.store.purges().purge_url(key.url, PurgeKind::soft);
+  host.store->put(entry, kStart, seconds(30));
+  CHECK(host.find(key).why == SharedMiss::absent);
+  REQUIRE(run_until(host.loop, [&] { return server.keys("*:b:*").size() == 1; }));
+  CHECK(server.say({"EXISTS", server.name(key)}) == ":0");
+  CHECK(host.writes() == 0);
+}
