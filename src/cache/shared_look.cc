@@ -1,15 +1,9 @@
-#include <fmt/format.h>
+#include "shared_look.h"
 
-#include <algorithm>
-#include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
-#include "shared_link.h"
-#include "shared_read.h"
 #include "sluice/cache/entry_codec.h"
-#include "sluice/cache/store_redis.h"
 
 namespace sluice::cache {
 namespace {
@@ -17,129 +11,15 @@ namespace {
 using redis::Fault;
 using redis::Intent;
 using redis::Reply;
-using stats::Counter;
 
-constexpr const char* kLeaseTime = "10000";  // ms; of who fetches and dies
 constexpr Duration kFirstPause = std::chrono::milliseconds(5);
-constexpr Duration kLongestPause = std::chrono::milliseconds(20);
 
 SharedMiss miss_of(Fault fault) noexcept {
   if (fault == Fault::kTimeout) return SharedMiss::late;
   return fault == Fault::kWrongType ? SharedMiss::broken : SharedMiss::away;
 }
 
-Counter counter_of(const SharedLook::Result& result) noexcept {
-  if (result.entry) {
-    return result.is_enough ? Counter::cache_redis_hits : Counter::cache_redis_stale;
-  }
-  switch (result.why) {
-    case SharedMiss::none:
-    case SharedMiss::absent:
-    case SharedMiss::purged:
-      return Counter::cache_redis_misses;
-    case SharedMiss::late:
-      return Counter::cache_redis_late;
-    case SharedMiss::broken:
-    case SharedMiss::away:
-    case SharedMiss::no_room:
-      break;
-  }
-  return Counter::cache_redis_errors;
-}
-
 }  // namespace
-
-// One look, and the lease that it brought. While it is pending or has a lease it hangs in the
-// link's list.
-//
-//   over --begin()--> asking --the record is an index--> body
-//   asking, body --not enough--> leasing --another has it--> waiting --a pause--> asking
-// After a pause the lease is asked for first and then what is there, in one write: who gets it
-// sees all that the one before has written.
-//   any --enough, no use, no time, cancel(), stop()--> over
-struct SharedLook::State final : public LinkUser {
- public:
-  explicit State(SharedLook& owner) noexcept : owner_(owner) {}
-
-  void begin(SharedLink& link, const Question& question);
-  void cancel() noexcept;
-  void release() noexcept;
-  bool is_pending() const noexcept { return step_ != Step::over; }
-
- private:
-  enum class Step : uint8_t { over, asking, body, leasing, waiting };
-  enum class Part : uint8_t { state, hash, chunk, lease };
-
-  // One command, told apart by what it asks for.
-  class Ask final : public redis::Call {
-   public:
-    Ask() noexcept = default;
-    Ask(State& state, Part part) noexcept : state_(&state), part_(part) {}
-    void belong_to(State& state) noexcept { state_ = &state; }
-
-   private:
-    void on_reply(const Reply& reply) noexcept override { state_->on_reply(part_, reply); }
-    void on_failed(Fault fault, std::string_view) noexcept override {
-      state_->on_failed(part_, fault);
-    }
-    State* state_ = nullptr;
-    Part part_ = Part::chunk;
-  };
-
-  void ask(TimePoint deadline);
-  void on_reply(Part part, const Reply& reply) noexcept;
-  void on_failed(Part part, Fault fault) noexcept;
-  void on_hash(const Reply& reply);
-  void delete_fields(std::span<const std::string_view> fields);
-  void on_broken_chunk();
-  void on_record();
-  void ask_for_body();
-  void on_chunk(const Reply& reply);
-  void make_entry();
-  void on_read(SharedMiss why) noexcept;
-  void ask_for_lease();
-  void on_lease(const Reply& reply) noexcept;
-  void wait() noexcept;
-  void drop_lease() noexcept;
-  void on_timer() noexcept;
-  void on_link_stop() noexcept override;
-  void on_link_gone() noexcept override;
-  void stop_asking() noexcept;
-  void forget_reading() noexcept;
-  void let_go() noexcept;
-  void end() noexcept;
-
-  SharedLook& owner_;
-  SharedLink* link_ = nullptr;
-  Step step_ = Step::over;
-  std::string key_text_;
-  Key key_;
-  std::string name_;  // of its hash
-  const http::FieldList* request_ = nullptr;
-  bool may_wait_ = false;
-  bool is_first_ = true;  // the first reading, not one after a pause
-  TimePoint began_{};
-  TimePoint deadline_{};  // of this reading
-  TimePoint wait_end_{};
-  Duration pause_{};
-  std::string token_;  // of the lease that is asked for, or there
-  Result result_;
-
-  // What this reading has brought.
-  SharedStamp state_;
-  std::optional<Arena> arena_;
-  SharedRecord record_;
-  uint64_t started_ = 0;
-  Ref<Body> body_;
-  size_t chunks_ = 0;
-  size_t next_chunk_ = 0;
-
-  Ask ask_state_{*this, Part::state};
-  Ask ask_hash_{*this, Part::hash};
-  Ask ask_lease_{*this, Part::lease};
-  std::unique_ptr<Ask[]> ask_chunks_;
-  std::optional<loop::Timer> timer_;
-};
 
 // Asking
 // -------------------------------------------------------------------------------------------
@@ -288,140 +168,6 @@ void SharedLook::State::delete_fields(std::span<const std::string_view> fields) 
   std::vector<redis::Arg> args{"HDEL", name_};
   args.insert(args.end(), fields.begin(), fields.end());
   link_->run_errand(args);
-}
-
-// Who fetches
-// --------------------------------------------------------------------------------------
-
-// This reading is over.
-void SharedLook::State::on_read(SharedMiss why) noexcept {
-  stop_asking();
-  forget_reading();
-  link_->look_at_health();
-  if (is_first_) {
-    link_->counters().record(stats::Timing::redis_seconds, monotonic_now() - began_);
-  }
-  if (why == SharedMiss::purged) result_.entry = nullptr;  // what an earlier one brought
-  if (why == SharedMiss::none || !result_.entry) result_.why = why;
-  result_.is_enough = why == SharedMiss::none && owner_.is_enough(*result_.entry);
-  const bool is_of_use = why != SharedMiss::late && why != SharedMiss::away &&
-                         why != SharedMiss::no_room && state_.is_known();
-  if (result_.is_enough) drop_lease();
-  if (result_.is_enough || !is_of_use || result_.has_lease) return end();
-  if (!is_first_) return wait();
-  step_ = Step::leasing;
-  ask_for_lease();
-}
-
-void SharedLook::State::ask_for_lease() {
-  token_ = fmt::format("{:016x}{:016x}", link_->random(), link_->random());
-  const std::string key = lease_name(name_);
-  link_->client().command({"SET", key, token_, "NX", "PX", kLeaseTime}, Intent::kWrite, deadline_,
-                          ask_lease_);
-}
-
-void SharedLook::State::on_lease(const Reply& reply) noexcept {
-  result_.has_lease = !reply.is_nil();
-  result_.is_fetched_elsewhere = reply.is_nil();
-  if (!result_.has_lease) token_.clear();
-  if (step_ != Step::leasing) return;  // what is there comes next
-  if (result_.has_lease || !may_wait_) return end();
-  wait();
-}
-
-void SharedLook::State::wait() noexcept {
-  const TimePoint now = link_->loop().now();
-  if (is_first_) {
-    link_->counters().add(Counter::cache_redis_leases_waited);
-    wait_end_ = now + link_->settings().lease_wait;
-    is_first_ = false;
-  }
-  step_ = Step::waiting;
-  timer_->set(std::min(now + pause_, wait_end_));
-  pause_ = std::min(2 * pause_, kLongestPause);
-}
-
-// A pause is over, or all the waiting is, whatever is being asked then.
-void SharedLook::State::on_timer() noexcept {
-  const TimePoint now = link_->loop().now();
-  if (now >= wait_end_) {
-    stop_asking();
-    return end();
-  }
-  timer_->set(wait_end_);
-  ask(now + link_->settings().timeout);
-}
-
-void SharedLook::State::release() noexcept {
-  if (is_pending() || token_.empty()) return;
-  link_->writer().release(name_, std::exchange(token_, {}));
-  let_go();
-}
-
-// The end
-// ------------------------------------------------------------------------------------------
-
-// Replies that come now are dropped.
-void SharedLook::State::stop_asking() noexcept {
-  ask_state_.cancel();
-  ask_hash_.cancel();
-  for (size_t i = 0; i < chunks_; ++i) ask_chunks_[i].cancel();
-  if (!ask_lease_.is_pending()) return;
-  ask_lease_.cancel();  // it may be granted yet
-  drop_lease();
-}
-
-void SharedLook::State::drop_lease() noexcept {
-  result_.has_lease = false;
-  if (!token_.empty()) link_->drop_lease(name_, std::exchange(token_, {}));
-}
-
-// But for the array of calls: one of them may be who says so.
-void SharedLook::State::forget_reading() noexcept {
-  record_ = {};
-  arena_.reset();
-  body_ = nullptr;
-}
-
-void SharedLook::State::let_go() noexcept {
-  ListNode<LinkUser>::unlink();
-  link_ = nullptr;
-}
-
-// The owner may do anything in there but destroy the look.
-void SharedLook::State::end() noexcept {
-  step_ = Step::over;
-  timer_->cancel();
-  forget_reading();
-  link_->counters().add(counter_of(result_));
-  if (result_.has_lease) link_->counters().add(Counter::cache_redis_leases_taken);
-  const Result result = std::exchange(result_, {});
-  if (!result.has_lease) let_go();
-  owner_.on_look_end(result);
-}
-
-void SharedLook::State::cancel() noexcept {
-  if (!is_pending()) return;
-  stop_asking();
-  drop_lease();
-  step_ = Step::over;
-  timer_->cancel();
-  forget_reading();
-  result_ = {};
-  let_go();
-}
-
-void SharedLook::State::on_link_stop() noexcept {
-  if (!is_pending()) return;
-  stop_asking();
-  if (!result_.entry) result_.why = SharedMiss::away;
-  end();
-}
-
-void SharedLook::State::on_link_gone() noexcept {
-  cancel();
-  token_.clear();
-  link_ = nullptr;
 }
 
 // What its owner sees
