@@ -12,7 +12,7 @@ namespace sluice::cache {
 namespace {
 
 constexpr std::string_view kMagic = "SLCR";
-constexpr uint16_t kVersion = 1;
+constexpr uint16_t kVersion = 2;
 enum class Kind : uint16_t { whole = 1, index = 2, chunk = 3 };
 
 constexpr http::HeadLimits kHeadLimits{.head = 64 * 1024, .fields = 256};
@@ -160,22 +160,30 @@ bool read_vary(Reader& in, Arena& arena, std::span<const VaryField>& fields) {
 
 void write_tags(std::span<const EntryTag> tags, Writer& out) {
   out.number(static_cast<uint16_t>(tags.size()));
-  for (const EntryTag& tag : tags) {
-    out.number(tag.hash);
-    out.number(tag.generation);
-  }
+  for (const EntryTag& tag : tags) out.number(tag.hash);
 }
 
 bool read_tags(Reader& in, Arena& arena, std::span<const EntryTag>& tags) {
   const size_t count = in.number<uint16_t>();
   if (count > kMostTagsWritten || count * sizeof(EntryTag) > in.left()) return false;
   auto* array = arena.allocate_array<EntryTag>(count);
-  for (size_t i = 0; i < count; ++i) {
-    const auto hash = in.number<uint64_t>();
-    new (&array[i]) EntryTag{hash, in.number<uint64_t>()};
-  }
+  for (size_t i = 0; i < count; ++i) new (&array[i]) EntryTag{in.number<uint64_t>()};
   tags = {array, count};
   return true;
+}
+
+void write_note(const RecordNote& note, Writer& out) {
+  out.number(note.body_id);
+  out.number(note.stamp.epoch);
+  out.number(note.stamp.number);
+  out.number(note.keep.count());
+}
+
+void read_note(Reader& in, RecordNote& note) noexcept {
+  note.body_id = in.number<uint64_t>();
+  note.stamp.epoch = in.number<uint64_t>();
+  note.stamp.number = in.number<uint64_t>();
+  note.keep = in.duration();
 }
 
 // What comes out of the shared tier goes to clients: a head that we would not have taken from an
@@ -220,7 +228,8 @@ bool read_entry(Reader& in, const Key& key, Arena& arena, DecodedEntry& entry) {
   spec.status = in.number<uint16_t>();
   spec.flags = in.number<uint16_t>();
   spec.complete_length = in.number<uint64_t>();
-  entry.body_id = in.number<uint64_t>();
+  read_note(in, entry.note);
+  if (entry.note.keep < Duration{0} || entry.note.keep > kLongest) return false;
   if (!is_storable(spec.status, *spec.complete_length)) return false;
   if ((spec.flags & ~kAllEntryFlags) != 0) return false;
   return read_times(in, spec.times) && read_vary(in, arena, spec.vary) &&
@@ -245,6 +254,10 @@ uint64_t chunk_size(uint64_t index, uint64_t length) noexcept {
   return std::min<uint64_t>(kBodyChunk, length - index * kBodyChunk);
 }
 
+bool is_right_kind(bool is_inline, uint64_t length) noexcept {
+  return is_inline ? length <= kInlineBody : length > 0;
+}
+
 // Copies `size` bytes of a complete body.
 void write_body(const Ref<Body>& body, uint64_t from, uint64_t size, Writer& out) {
   BodyReader reader(body, from);
@@ -255,30 +268,38 @@ void write_body(const Ref<Body>& body, uint64_t from, uint64_t size, Writer& out
   }
 }
 
-bool is_writable(const Entry& entry) noexcept {
+bool is_writable(const Entry& entry, const RecordNote& note) noexcept {
   const bool are_values_short =
       std::all_of(entry.vary().begin(), entry.vary().end(), [](const VaryField& field) {
         return field.value.size() <= kLongestVaryValue && field.name.size() <= UINT16_MAX;
       });
-  return entry.is_whole() && is_storable(entry.status(), *entry.complete_length()) &&
-         entry.key().text.size() <= kLongestKey && are_values_short &&
+  if (!entry.is_whole() || !is_storable(entry.status(), *entry.complete_length())) return false;
+  return is_right_kind(note.body_id == 0, *entry.complete_length()) && note.keep >= Duration{0} &&
+         note.keep <= kLongest && entry.key().text.size() <= kLongestKey && are_values_short &&
          entry.vary().size() <= kMostVaryNames && entry.tags().size() <= kMostTagsWritten &&
          entry.head().raw.size() <= kHeadLimits.head && entry.fields().size() <= kHeadLimits.fields;
 }
 
 }  // namespace
 
-bool encode_entry(const Entry& entry, uint64_t body_id, std::string& out) {
-  if (!is_writable(entry)) return false;
+Duration life_left(const EntryTimes& times, Duration keep, WallTime now) noexcept {
+  const Duration resident = std::max<Duration>(now - times.response, Duration{0});
+  const Duration age = times.initial_age + resident;  // RFC 9111 section 4.2.3
+  return times.freshness + std::max(times.stale_while_revalidate, times.stale_if_error) + keep -
+         age;
+}
+
+bool encode_entry(const Entry& entry, const RecordNote& note, std::string& out) {
+  if (!is_writable(entry, note)) return false;
   const uint64_t length = *entry.complete_length();
-  const bool is_inline = length <= kInlineBody;
+  const bool is_inline = note.body_id == 0;
   Writer writer(out);
   writer.number(static_cast<uint32_t>(entry.key().text.size()));
   writer.text(entry.key().text);
   writer.number(static_cast<uint16_t>(entry.status()));
   writer.number(entry.spec().flags);
   writer.number(length);
-  writer.number(is_inline ? uint64_t{0} : body_id);
+  write_note(note, writer);
   write_times(entry.times(), writer);
   write_vary(entry.vary(), writer);
   write_tags(entry.tags(), writer);
@@ -305,14 +326,14 @@ DecodedEntry decode_entry(std::string_view record, const Key& key, Arena& arena)
   if (entry.verdict != Decoded::good) return entry;
   entry.verdict = Decoded::broken;
   const Kind kind = kind_of(record);
-  entry.is_inline = kind == Kind::whole;
   if (kind != Kind::whole && kind != Kind::index) return entry;
   Reader in(record.substr(kRecordHeader));
   if (!read_entry(in, key, arena, entry)) return entry;
   const uint64_t length = *entry.spec.complete_length;
-  if (entry.is_inline) entry.body = in.text(length);
-  const bool is_right_kind = entry.is_inline == (length <= kInlineBody);
-  if (is_right_kind && in.is_at_end()) entry.verdict = Decoded::good;
+  if (entry.is_inline()) entry.body = in.text(length);
+  const bool is_right =
+      entry.is_inline() == (kind == Kind::whole) && is_right_kind(entry.is_inline(), length);
+  if (is_right && in.is_at_end()) entry.verdict = Decoded::good;
   return entry;
 }
 

@@ -270,7 +270,7 @@ bool add_tags(std::string_view value, std::string_view separators, TagList& out)
     const size_t end = std::min(value.find_first_of(separators), value.size());
     const std::string_view tag = trim(value.substr(0, end));
     value.remove_prefix(std::min(end + 1, value.size()));
-    if (!tag.empty() && !out.add({tag_hash(tag), 0})) return false;
+    if (!tag.empty() && !out.add({tag_hash(tag)})) return false;
   }
   return true;
 }
@@ -293,7 +293,7 @@ bool add_groups(const StoreFacts& facts, TagList& out, Arena& arena) {
   const auto groups = http::parse_string_list(facts.response.fields, "cache-groups", arena);
   if (!groups) return true;
   return std::all_of(groups->begin(), groups->end(), [&](std::string_view group) {
-    return out.add({group_tag(facts.url, group, arena), 0});
+    return out.add({group_tag(facts.url, group, arena)});
   });
 }
 

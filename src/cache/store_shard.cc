@@ -10,7 +10,7 @@ namespace {
 Standing standing_of(const Entry& entry, const Purges& purges) noexcept {
   const Standing by_tags = purges.standing(entry.started(), entry.tags());
   if (!entry.key().has_extras() || purges.last() <= entry.started()) return by_tags;
-  const EntryTag url{url_tag_hash(entry.key().url), 0};
+  const EntryTag url{url_tag_hash(entry.key().url)};
   return std::max(by_tags, purges.standing(entry.started(), {&url, 1}));
 }
 

@@ -53,9 +53,17 @@ class Nominated {
 
 enum class Match : uint8_t { none, all_but_language, all };
 
-Match match(const Entry& entry, Nominated& request) {
+// An Entry and an EntrySpec alike.
+std::span<const VaryField> vary_in(const Entry& entry) noexcept { return entry.vary(); }
+std::span<const VaryField> vary_in(const EntrySpec& spec) noexcept { return spec.vary; }
+const EntryTimes& times_in(const Entry& entry) noexcept { return entry.times(); }
+const EntryTimes& times_in(const EntrySpec& spec) noexcept { return spec.times; }
+http::FieldList fields_in(const Entry& entry) noexcept { return entry.fields(); }
+http::FieldList fields_in(const EntrySpec& spec) noexcept { return http::FieldList(spec.fields); }
+
+Match match(std::span<const VaryField> vary, Nominated& request) {
   Match found = Match::all;
-  for (const VaryField& field : entry.vary()) {
+  for (const VaryField& field : vary) {
     if (request.matches(field)) continue;
     if (field.name != kLanguage) return Match::none;
     found = Match::all_but_language;
@@ -64,17 +72,40 @@ Match match(const Entry& entry, Nominated& request) {
 }
 
 // RFC 9111 section 4.1: the most recent by Date.
-bool is_newer(const Entry& a, const Entry* b) noexcept {
-  if (b == nullptr) return true;
-  if (a.times().date != b->times().date) return a.times().date > b->times().date;
-  return a.times().response > b->times().response;
+bool is_newer(const EntryTimes& a, const EntryTimes& b) noexcept {
+  return a.date != b.date ? a.date > b.date : a.response > b.response;
 }
 
 // The endpoint could not have answered in a language that suits the request better.
-bool is_in_best_language(const Entry& entry, const http::FieldList& request) noexcept {
+bool is_in_best_language(const http::FieldList& response, const http::FieldList& request) noexcept {
   if (!request.has(http::FieldId::kAcceptLanguage)) return false;
-  const http::Field* language = entry.fields().find("content-language");
+  const http::Field* language = response.find("content-language");
   return language != nullptr && http::weigh_language(request, language->value).is_best();
+}
+
+template <typename P>  // a kind of pointer to them
+const P* choose(std::span<const P> variants, const http::FieldList& request, Arena& arena) {
+  Nominated nominated(request, arena);
+  const P* best = nullptr;
+  const P* in_language = nullptr;
+  const auto is_newer_than = [](const P& entry, const P* other) {
+    return other == nullptr || is_newer(times_in(*entry), times_in(**other));
+  };
+  for (const P& entry : variants) {
+    switch (match(vary_in(*entry), nominated)) {
+      case Match::none:
+        break;
+      case Match::all:
+        if (is_newer_than(entry, best)) best = &entry;
+        break;
+      case Match::all_but_language:
+        if (is_newer_than(entry, in_language) && is_in_best_language(fields_in(*entry), request)) {
+          in_language = &entry;
+        }
+        break;
+    }
+  }
+  return best != nullptr ? best : in_language;
 }
 
 }  // namespace
@@ -117,24 +148,14 @@ Entry* choose_variant(std::span<const Ref<Entry>> variants, const http::FieldLis
                       Arena& arena) {
   // Most have one, and no Vary.
   if (variants.size() == 1 && variants[0]->vary().empty()) return variants[0].get();
-  Nominated nominated(request, arena);
-  Entry* best = nullptr;
-  Entry* in_language = nullptr;
-  for (const Ref<Entry>& entry : variants) {
-    switch (match(*entry, nominated)) {
-      case Match::none:
-        break;
-      case Match::all:
-        if (is_newer(*entry, best)) best = entry.get();
-        break;
-      case Match::all_but_language:
-        if (is_newer(*entry, in_language) && is_in_best_language(*entry, request)) {
-          in_language = entry.get();
-        }
-        break;
-    }
-  }
-  return best != nullptr ? best : in_language;
+  const Ref<Entry>* entry = choose(variants, request, arena);
+  return entry != nullptr ? entry->get() : nullptr;
+}
+
+const EntrySpec* choose_variant(std::span<const EntrySpec* const> variants,
+                                const http::FieldList& request, Arena& arena) {
+  const EntrySpec* const* spec = choose(variants, request, arena);
+  return spec != nullptr ? *spec : nullptr;
 }
 
 }  // namespace sluice::cache

@@ -20,7 +20,7 @@ const std::string_view kUrl = "http://a:80/";
 std::string sealed(std::string record) {
   if (record.size() < kRecordHeader) return record;
   const uint64_t size = record.size();
-  std::memcpy(record.data(), "SLCR\1\0", 6);
+  std::memcpy(record.data(), "SLCR\2\0", 6);
   std::memcpy(record.data() + 8, &size, sizeof(size));
   const uint64_t sum = record_checksum(record);
   std::memcpy(record.data() + kChecksumAt, &sum, sizeof(sum));
@@ -34,13 +34,15 @@ void check_entry(DecodedEntry& decoded, std::string_view record, Arena& arena) {
   const Ref<Entry> entry = Entry::make(budget, decoded.spec);
   expect(entry.get() != nullptr, "what is read fits into memory as large as it");
   // With the spaces it lacked a head may come to be over the limit of what is written.
-  if (decoded.is_inline && entry->head().raw.size() <= 64 * 1024) {
+  if (decoded.is_inline() && entry->head().raw.size() <= 64 * 1024) {
     std::string again;
-    expect(encode_entry(*entry, 0, again), "what is read can be written");
+    expect(encode_entry(*entry, decoded.note, again), "what is read can be written");
     const Key& key = decoded.spec.key;
     const DecodedEntry second = decode_entry(again, key, arena);
     expect(second.verdict == Decoded::good && second.body == decoded.body, "and read again");
     expect(second.spec.times == decoded.spec.times, "with the same times");
+    expect(second.note.stamp == decoded.note.stamp && second.note.keep == decoded.note.keep,
+           "and note");
     expect(is_same_vary(second.spec.vary, decoded.spec.vary), "and Vary");
     expect(again.size() <= record.size() + decoded.spec.fields.size() + 1,
            "with no more than a space added in each line");

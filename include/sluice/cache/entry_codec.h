@@ -1,10 +1,11 @@
 // Entries as bytes, for the shared tier; and back, from bytes that anybody may have written.
 //
 // A record: header of 24 bytes (magic, version, kind, size, XXH3 checksum of all else), numbers of
-// fixed width, least byte first, then key, Vary fields, tags, head and body. A body up to kInline
-// stands in the record; of a longer one the record is an index, and the body stands in chunks of
-// their own under an id made for this fill. Who writes puts the chunks first and the index last, so
-// that no reader sees half a response. Only whole responses are written, not parts of one. Pure.
+// fixed width, least byte first, then key, Vary fields, tags, head and body. A body up to
+// kInlineBody may stand in the record; otherwise the record is an index, and the body stands in
+// chunks of their own under an id made for this writing. Who writes puts the chunks first and the
+// index last, so that no reader sees half a response. Only whole responses are written, not parts
+// of one. Pure.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 
 #include "sluice/base/arena.h"
 #include "sluice/cache/entry.h"
+#include "sluice/cache/shared_tier.h"
 
 namespace sluice::cache {
 
@@ -25,10 +27,20 @@ constexpr uint64_t chunk_count(uint64_t length) noexcept {
   return length / kBodyChunk + (length % kBodyChunk != 0 ? 1 : 0);
 }
 
-// Appends the record of a whole entry to `out`; `body_id` names the chunks of a body that is not
-// inline. False when it cannot be written: it is not whole, or over the limits of the format.
-bool encode_entry(const Entry& entry, uint64_t body_id, std::string& out);
-// Appends the record of one chunk of a complete body that is longer than kInlineBody.
+// What a record says besides the entry.
+struct RecordNote {
+  SharedStamp stamp;     // of the tier, before the response was asked for
+  Duration keep{};       // how long after its times the entry may still be validated
+  uint64_t body_id = 0;  // names the chunks of the body; 0: it is inline
+};
+
+// What is left of the time for which such a record is of any use.
+Duration life_left(const EntryTimes& times, Duration keep, WallTime now) noexcept;
+
+// Appends the record of a whole entry to `out`. False when it cannot be written: it is not whole,
+// or over the limits of the format, such as a body longer than kInlineBody inline.
+bool encode_entry(const Entry& entry, const RecordNote& note, std::string& out);
+// Appends the record of one chunk of a complete body.
 void encode_chunk(const Ref<Body>& body, uint64_t body_id, uint64_t index, std::string& out);
 
 enum class Decoded : uint8_t {
@@ -43,9 +55,9 @@ struct DecodedEntry {
   // Without `started` and parts, which are the caller's; complete_length is set. Views into the
   // bytes and the arena.
   EntrySpec spec;
-  bool is_inline = false;
+  RecordNote note;
   std::string_view body;  // when inline
-  uint64_t body_id = 0;   // of the chunks when not
+  bool is_inline() const noexcept { return note.body_id == 0; }
 };
 
 DecodedEntry decode_entry(std::string_view record, const Key& key, Arena& arena);

@@ -53,7 +53,7 @@ struct StorePlan {
   std::span<const std::string_view> vary;
   EntryTimes times;
   uint16_t flags = 0;
-  std::span<const EntryTag> tags;  // generation 0
+  std::span<const EntryTag> tags;
   // Of a 206: where its bytes belong. The end is as announced; what comes decides.
   std::optional<http::ByteRange> range;
   std::optional<uint64_t> complete_length;  // of the representation, from Content-Range

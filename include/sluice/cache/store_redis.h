@@ -14,18 +14,17 @@
 #include <string>
 #include <vector>
 
-#include "sluice/base/list.h"
 #include "sluice/base/ref.h"
 #include "sluice/cache/cache.h"
 #include "sluice/cache/entry.h"
 #include "sluice/cache/shared_tier.h"
 #include "sluice/http/message.h"
 #include "sluice/loop/loop.h"
-#include "sluice/redis/client.h"
 #include "sluice/stats/counters.h"
 
 namespace sluice::cache {
 
+class SharedLink;  // one server of the tier, as one worker uses it
 class SharedStore;
 
 // Why a look brought nothing that would do.
@@ -33,9 +32,9 @@ enum class SharedMiss : uint8_t {
   none,    // it brought something
   absent,  // not there, or no variant for this request
   purged,  // there, but purged since, or of another epoch
-  broken,  // there, but not what was written; it was deleted
+  broken,  // there, but not what was written; that is deleted
   late,    // not within the budget
-  away,    // not asked: no connection, the breaker is open, too much under way
+  away,    // no connection, the breaker is open, too much under way, or it answers with errors
   no_room  // the memory tier's budget refuses
 };
 std::string_view to_string(SharedMiss why) noexcept;
@@ -44,9 +43,9 @@ std::string_view to_string(SharedMiss why) noexcept;
 // take the lease of who fetches; if another host has it, wait a little and look again.
 //
 // Owner: who asks. on_look_end() comes exactly once, never inside look(); cancel(), or destruction,
-// forgets it. The lease, once taken, is kept until release() or destruction: then the entry is
-// written before it goes.
-class SharedLook : private ListNode<SharedLook> {
+// forgets it. It may then look again. The lease, once taken, is kept until release(), the next
+// look() or destruction: then what was put() of that key before is written before the lease goes.
+class SharedLook {
  public:
   struct Result {
     Ref<Entry> entry;        // of this request's variant; stale perhaps. Body complete
@@ -76,8 +75,6 @@ class SharedLook : private ListNode<SharedLook> {
   ~SharedLook();
 
  private:
-  friend class SharedStore;
-  friend class List<SharedLook>;
   virtual bool is_enough(const Entry& entry) noexcept = 0;
   virtual void on_look_end(const Result& result) noexcept = 0;
 
@@ -105,9 +102,11 @@ class SharedStore {
   void put(Ref<Entry> entry, const SharedStamp& stamp, Duration keep);
 
  private:
-  struct Server;
-  struct Parts;
-  std::unique_ptr<Parts> parts_;
+  friend class SharedLook;
+  SharedLink& link_of(const Key& key) const noexcept;
+
+  std::shared_ptr<SharedTier> tier_;
+  std::vector<std::unique_ptr<SharedLink>> links_;  // one a server, in the tier's order
 };
 
 }  // namespace sluice::cache

@@ -23,11 +23,9 @@
 
 namespace sluice::cache {
 
-// A tag of an entry (Surrogate-Key, Cache-Tag, Cache-Groups) and its generation in the shared tier
-// when the fill started, which only that tier compares; 0 without one.
+// A tag of an entry (Surrogate-Key, Cache-Tag, Cache-Groups).
 struct EntryTag {
   uint64_t hash;
-  uint64_t generation;
 };
 
 inline uint64_t tag_hash(std::string_view tag) noexcept { return hash64(tag) | 1; }

@@ -32,5 +32,8 @@ bool is_same_vary(std::span<const VaryField> a, std::span<const VaryField> b) no
 // matches.
 Entry* choose_variant(std::span<const Ref<Entry>> variants, const http::FieldList& request,
                       Arena& arena);
+// The same among what entries may be made of.
+const EntrySpec* choose_variant(std::span<const EntrySpec* const> variants,
+                                const http::FieldList& request, Arena& arena);
 
 }  // namespace sluice::cache

@@ -67,7 +67,7 @@ inline Ref<Entry> make_entry(MemoryBudget& budget, const Key& key, const Made& m
   const auto names = vary_names(response.list(), memory.arena);
   REQUIRE(names);
   std::vector<EntryTag> tags;
-  for (const std::string& tag : made.tags) tags.push_back({tag_hash(tag), 7});
+  for (const std::string& tag : made.tags) tags.push_back({tag_hash(tag)});
   const EntryPart part{0, Body::copy_of(budget, made.body)};
   if (!part.body) return nullptr;
   EntrySpec spec;

@@ -11,16 +11,20 @@ using namespace sluice::cache::test;
 namespace {
 
 constexpr uint64_t kId = 0x1122334455667788;
+constexpr SharedStamp kStamp{0xABCDEF0123456789, 42};
+constexpr Duration kKeep = std::chrono::hours(3);
+constexpr RecordNote kInline{kStamp, kKeep};
+constexpr RecordNote kIndex{kStamp, kKeep, kId};
 
 struct Codec {
   MemoryBudget budget{1 << 30};
   Memory memory;
   Key key = memory.key("/a?b");
 
-  std::string encode(const Made& made = {}) {
+  std::string encode(const Made& made = {}, const RecordNote& note = kInline) {
     const Ref<Entry> entry = make_entry(budget, key, made);
     std::string out;
-    CHECK(encode_entry(*entry, kId, out));
+    CHECK(encode_entry(*entry, note, out));
     return out;
   }
   DecodedEntry decode(std::string_view record) { return decode_entry(record, key, memory.arena); }
@@ -55,11 +59,11 @@ TEST_CASE("cache/entry_codec: what was written is read, and makes the same entry
   spec.times.stale_if_error = std::chrono::hours(24 * 365 * 60);
   const Ref<Entry> written = Entry::make(codec.budget, spec);
   std::string record;
-  REQUIRE(encode_entry(*written, kId, record));
+  REQUIRE(encode_entry(*written, kInline, record));
 
   DecodedEntry decoded = codec.decode(record);
   REQUIRE(decoded.verdict == Decoded::good);
-  CHECK(decoded.is_inline);
+  CHECK(decoded.is_inline());
   CHECK(decoded.body == "hello");
   CHECK(decoded.spec.times == spec.times);
   CHECK(decoded.spec.complete_length == 5);
@@ -74,25 +78,28 @@ TEST_CASE("cache/entry_codec: what was written is read, and makes the same entry
   CHECK_FALSE(read->has(EntryFlag::no_cache));
   REQUIRE(read->tags().size() == 2);
   CHECK(read->tags()[0].hash == tag_hash("x"));
-  CHECK(read->tags()[0].generation == 7);
+  CHECK(decoded.note.stamp == kStamp);
+  CHECK(decoded.note.keep == kKeep);
   std::string again;
-  CHECK(encode_entry(*read, kId, again));
+  CHECK(encode_entry(*read, decoded.note, again));
   CHECK(again == record);
 }
 
-TEST_CASE("cache/entry_codec: a body over 256 KiB stands in chunks under the id of its fill") {
+TEST_CASE("cache/entry_codec: a body over 256 KiB stands in chunks under the id of its writing") {
   Codec codec;
   Made made;
   made.body = std::string(600'000, '\0');
   for (size_t i = 0; i < made.body.size(); ++i) made.body[i] = static_cast<char>(i % 251);
   const Ref<Entry> entry = make_entry(codec.budget, codec.key, made);
   std::string index;
-  REQUIRE(encode_entry(*entry, kId, index));
+  CHECK_FALSE(encode_entry(*entry, kInline, index));
+  CHECK(index.empty());
+  REQUIRE(encode_entry(*entry, kIndex, index));
   CHECK(index.size() < 1000);
   const DecodedEntry decoded = codec.decode(index);
   REQUIRE(decoded.verdict == Decoded::good);
-  CHECK_FALSE(decoded.is_inline);
-  CHECK(decoded.body_id == kId);
+  CHECK_FALSE(decoded.is_inline());
+  CHECK(decoded.note.body_id == kId);
   const uint64_t length = *decoded.spec.complete_length;
   CHECK(length == 600'000);
   REQUIRE(chunk_count(length) == 3);
@@ -103,7 +110,7 @@ TEST_CASE("cache/entry_codec: a body over 256 KiB stands in chunks under the id 
     const auto bytes = decode_chunk(chunk, kId, i, length);
     REQUIRE(bytes);
     body += *bytes;
-    CHECK_FALSE(decode_chunk(chunk, kId + 1, i, length));  // of another fill
+    CHECK_FALSE(decode_chunk(chunk, kId + 1, i, length));  // of another writing
     CHECK_FALSE(decode_chunk(chunk, kId, i + 1, length));
     if (i == 2) CHECK_FALSE(decode_chunk(chunk, kId, i, length - 1));
     chunk[100] ^= 1;
@@ -118,24 +125,30 @@ TEST_CASE("cache/entry_codec: a body over 256 KiB stands in chunks under the id 
   CHECK_FALSE(decode_chunk(index, 0, UINT64_MAX, UINT64_MAX));
 }
 
-TEST_CASE("cache/entry_codec: bodies on both sides of the limit, and none") {
+TEST_CASE("cache/entry_codec: a body up to 256 KiB may be inline, any but an empty one in chunks") {
   Codec codec;
   for (const size_t size : {size_t{0}, size_t{1}, kInlineBody, kInlineBody + 1}) {
     Made made;
     made.body = std::string(size, 'x');
-    const std::string record = codec.encode(made);
-    const DecodedEntry decoded = codec.decode(record);
-    CHECK(decoded.verdict == Decoded::good);
-    CHECK(decoded.is_inline == (size <= kInlineBody));
-    CHECK(decoded.spec.complete_length == size);
-    if (decoded.is_inline) CHECK(decoded.body == made.body);
+    const Ref<Entry> entry = make_entry(codec.budget, codec.key, made);
+    for (const RecordNote& note : {kInline, kIndex}) {
+      std::string record;
+      const bool fits = note.body_id == 0 ? size <= kInlineBody : size > 0;
+      CHECK(encode_entry(*entry, note, record) == fits);
+      if (!fits) continue;
+      const DecodedEntry decoded = codec.decode(record);
+      CHECK(decoded.verdict == Decoded::good);
+      CHECK(decoded.is_inline() == (note.body_id == 0));
+      CHECK(decoded.spec.complete_length == size);
+      if (decoded.is_inline()) CHECK(decoded.body == made.body);
+    }
   }
 }
 
 TEST_CASE("cache/entry_codec: another version or key is a miss, and not broken") {
   Codec codec;
   std::string record = codec.encode();
-  record[4] = 2;
+  record[4] = 1;
   CHECK(codec.verdict(record) == Decoded::other_version);
   const std::string other = codec.encode();
   const Key key = codec.memory.key("/a?c");
@@ -217,17 +230,23 @@ TEST_CASE("cache/entry_codec: numbers out of range are broken") {
   CHECK(with(4, huge) == Decoded::broken);    // length
   CHECK(with(4, zero) == Decoded::broken);
   for (size_t time = 0; time < 7; ++time) {
-    CHECK(with(20 + 8 * time, zero) == Decoded::good);
-    CHECK(with(20 + 8 * time, huge) == Decoded::broken);
-    CHECK(with(20 + 8 * time, negative) == Decoded::broken);
+    CHECK(with(44 + 8 * time, zero) == Decoded::good);
+    CHECK(with(44 + 8 * time, huge) == Decoded::broken);
+    CHECK(with(44 + 8 * time, negative) == Decoded::broken);
   }
-  CHECK(with(76, "\xff\xff") == Decoded::broken);  // Vary fields
+  CHECK(with(12, huge) == Decoded::broken);    // the id of chunks, in a record that has the body
+  CHECK(with(20, negative) == Decoded::good);  // epoch
+  CHECK(with(28, negative) == Decoded::good);  // number
+  CHECK(with(36, zero) == Decoded::good);      // for how long it is kept
+  CHECK(with(36, huge) == Decoded::broken);
+  CHECK(with(36, negative) == Decoded::broken);
+  CHECK(with(100, "\xff\xff") == Decoded::broken);  // Vary fields
   std::string tags = good;
-  const size_t tags_at = good.find("HTTP/1.1") - 4 - 2 * 16 - 2;
+  const size_t tags_at = good.find("HTTP/1.1") - 4 - 2 * 8 - 2;
   tags.replace(tags_at, 2, "\xff\xff");
   CHECK(codec.verdict(sealed(tags)) == Decoded::broken);
   std::string names = good;  // Vary: a, b in the wrong order
-  const size_t a = numbers + 76 + 2 + 7;
+  const size_t a = numbers + 100 + 2 + 7;
   REQUIRE(names[a] == 'a');
   names[a] = 'c';
   CHECK(codec.verdict(sealed(names)) == Decoded::broken);
@@ -243,15 +262,33 @@ TEST_CASE(
   EntrySpec spec = base->spec();
   const EntryPart part{3, base->parts()[0].body};
   spec.parts = {&part, 1};
-  CHECK_FALSE(encode_entry(*Entry::make(codec.budget, spec), kId, out));
+  CHECK_FALSE(encode_entry(*Entry::make(codec.budget, spec), kInline, out));
   spec = base->spec();
   const std::vector<EntryTag> tags(kMostTagsWritten + 1);
   spec.tags = tags;
-  CHECK_FALSE(encode_entry(*Entry::make(codec.budget, spec), kId, out));
+  CHECK_FALSE(encode_entry(*Entry::make(codec.budget, spec), kInline, out));
   spec = base->spec();
   Fields::Lines lines(300, {"A", "b"});
   const Fields many(std::move(lines));
   spec.fields = many.all();
-  CHECK_FALSE(encode_entry(*Entry::make(codec.budget, spec), kId, out));
+  CHECK_FALSE(encode_entry(*Entry::make(codec.budget, spec), kInline, out));
+  for (const Duration keep : {Duration{-1}, Duration::max()}) {
+    CHECK_FALSE(encode_entry(*base, {kStamp, keep}, out));
+  }
   CHECK(out.empty());
+}
+
+TEST_CASE("cache/entry_codec: of use until freshness, the longer window and the keeping are over") {
+  EntryTimes times;
+  times.response = at_second(1000);
+  times.initial_age = std::chrono::seconds(5);
+  times.freshness = std::chrono::seconds(60);
+  times.stale_while_revalidate = std::chrono::seconds(10);
+  times.stale_if_error = std::chrono::seconds(30);
+  const Duration keep = std::chrono::seconds(100);
+  CHECK(life_left(times, keep, at_second(1000)) == std::chrono::seconds(185));
+  CHECK(life_left(times, keep, at_second(1185)) == Duration{0});
+  CHECK(life_left(times, keep, at_second(1186)) == std::chrono::seconds(-1));
+  // The clock of who wrote it is ahead of ours
+  CHECK(life_left(times, keep, at_second(10)) == std::chrono::seconds(185));
 }

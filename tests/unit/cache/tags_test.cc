@@ -16,7 +16,7 @@ struct Fill {
 };
 Fill start(const Purges& purges, std::initializer_list<const char*> tags) {
   Fill fill{purges.last(), {}};
-  for (const char* tag : tags) fill.tags.push_back({tag_hash(tag), 0});
+  for (const char* tag : tags) fill.tags.push_back({tag_hash(tag)});
   return fill;
 }
 Standing standing(const Purges& purges, const Fill& fill) {

@@ -1,0 +1,397 @@
+// What a worker puts into the shared tier and finds there, before a real server.
+#include "sluice/cache/store_redis.h"
+
+#include <algorithm>
+
+#include "shared_hosts.h"
+#include "sluice/cache/entry_codec.h"
+
+using namespace sluice;
+using namespace sluice::cache;
+using namespace sluice::cache::test;
+using namespace sluice::cache::test::worker;
+
+// Round trips -------------------------------------------------------------------------------------
+
+TEST_CASE("cache/store_redis: what was put is found whole, of every size, and all keys expire") {
+  Server server;
+  Host host(server);
+  int n = 0;
+  for (const bool is_varied : {false, true}) {
+    for (const size_t size : {size_t{0}, size_t{5}, size_t{4096}, size_t{4097}, kInlineBody,
+                              kInlineBody + 1, size_t{1} << 20, size_t{8} << 20}) {
+      Made made = is_varied ? with_vary("de", bytes_of(size)) : Made();
+      made.body = bytes_of(size);
+      made.tags = {"x", "y"};
+      made.response.push_back({"ETag", "\"1\""});
+      const Key key = host.key(fmt::format("/{}", ++n));
+      const Ref<Entry> written = host.make(key, made);
+      host.put(written);
+      const Fields request(made.request);
+      const SharedLook::Result found = host.find(key, request);
+      REQUIRE(found.entry);
+      CHECK(found.is_enough);
+      CHECK(found.why == SharedMiss::none);
+      CHECK(found.stamp == kStart);
+      CHECK_FALSE(found.has_lease);
+      const Entry& entry = *found.entry;
+      CHECK(text_of(entry) == made.body);
+      CHECK(entry.is_whole());
+      CHECK(entry.head().raw == written->head().raw);
+      CHECK(entry.key().text == key.text);
+      CHECK(entry.key().url == key.url);
+      CHECK(entry.times() == written->times());
+      CHECK(is_same_vary(entry.vary(), written->vary()));
+      CHECK(entry.tags().size() == 2);
+      CHECK(entry.started() == host.cache.store.purges().last());
+      CHECK(host.cache.store.put(found.entry) == PutResult::stored);
+      host.cache.store.remove(entry);
+      for (const std::string& name : server.keys()) {
+        const std::string ttl = server.say({"PTTL", name});
+        CHECK(std::stoll(ttl.substr(1)) > 60'000);
+        CHECK(std::stoll(ttl.substr(1)) <= 90'000);
+      }
+      const size_t inline_limit = is_varied ? 4096 : kInlineBody;
+      CHECK(server.keys().size() == 1 + (size > inline_limit ? chunk_count(size) : 0));
+      CHECK(server.say({"DEL", server.name(key)}) == ":1");
+      for (const std::string& name : server.keys()) server.say({"DEL", name});
+    }
+  }
+  CHECK(host.count(Counter::cache_redis_hits) == 16);
+  CHECK(host.count(Counter::cache_redis_writes) == 16);
+  CHECK(host.counters.timing(stats::Timing::redis_seconds).snapshot().count() == 16);
+}
+
+TEST_CASE("cache/store_redis: flags and times come back; a soft mark is not written at all") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  EntrySpec spec = host.make(key)->spec();
+  const Ref<Entry> base = host.make(key);
+  spec = base->spec();
+  spec.flags = EntryFlag::must_revalidate | EntryFlag::immutable;
+  spec.times.stale_if_error = seconds(7);
+  spec.times.initial_age = seconds(3);
+  host.put(Entry::make(host.cache.store.budget(), spec));
+  const auto found = host.find(key);
+  REQUIRE(found.entry);
+  CHECK(found.entry->times() == spec.times);
+  CHECK(found.entry->has(EntryFlag::immutable));
+  CHECK_FALSE(found.entry->has(EntryFlag::no_cache));
+
+  const Key other = host.key("/stale");
+  const Ref<Entry> marked = host.make(other);
+  marked->mark_stale();
+  host.store->put(marked, kStart, seconds(1));
+  CHECK_FALSE(host.find(other).entry);
+}
+
+TEST_CASE("cache/store_redis: absent is a miss with the stamp to put with") {
+  Server server;
+  Host host(server);
+  Looker looker;
+  host.look(looker, host.key("/"));
+  CHECK(looker.result.why == SharedMiss::absent);
+  CHECK(looker.result.stamp == kStart);
+  CHECK(looker.result.has_lease);
+  CHECK(host.count(Counter::cache_redis_misses) == 1);
+}
+
+TEST_CASE("cache/store_redis: the variant for the request is chosen (RFC 9111 4.1)") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  for (const std::string language : {"de", "en", "fr"}) {
+    host.put(host.make(key, with_vary(language, "in " + language)));
+  }
+  host.put(host.make(key, with_vary("it", bytes_of(5000))));
+  Looker looker;
+  host.look(looker, key, {{{"Accept-Language", "en"}}});
+  CHECK(looker.body() == "in en");
+  Looker large;
+  host.look(large, key, {{{"Accept-Language", "it"}}});
+  CHECK(large.body() == bytes_of(5000));
+  CHECK(host.find(key, {{{"Accept-Language", "sv"}}}).why == SharedMiss::absent);
+  CHECK(host.find(key).why == SharedMiss::absent);
+}
+
+TEST_CASE("cache/store_redis: a key has at most 32 variants, the newest among them") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  for (int i = 0; i < 40; ++i) host.put(host.make(key, with_vary(fmt::format("x-{}", i), "b")));
+  CHECK(server.say({"HLEN", server.name(key)}) == ":32");
+  CHECK(host.find(key, {{{"Accept-Language", "x-39"}}}).entry);
+
+  for (int i = 0; i < 200; ++i) server.say({"HSET", server.name(key), std::to_string(i), "x"});
+  host.put(host.make(key, with_vary("x-39", "b")));  // who put all that in?
+  CHECK(server.say({"HLEN", server.name(key)}) == ":1");
+}
+
+TEST_CASE("cache/store_redis: the expiry of a key is that of its longest record") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  const auto ttl = [&] { return std::stoll(server.say({"PTTL", server.name(key)}).substr(1)); };
+  host.put(host.make(key, with_vary("a", "b")), kStart, seconds(600));
+  CHECK(ttl() > 600'000);
+  host.put(host.make(key, with_vary("b", "b")), kStart, seconds(0));
+  CHECK(ttl() > 600'000);
+  server.say({"PERSIST", server.name(key)});
+  host.put(host.make(key, with_vary("b", "b")), kStart, seconds(0));
+  CHECK(ttl() > 0);
+  CHECK(ttl() <= 60'000);
+}
+
+// What is there but will not do
+// --------------------------------------------------------------------
+
+TEST_CASE("cache/store_redis: another key of the same hash is a miss, and is left alone") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/a"), other = host.key("/b");
+  std::string record;
+  REQUIRE(encode_entry(*host.make(other), {kStart, seconds(30)}, record));
+  server.say({"HSET", server.name(key), "-", record});
+  CHECK(host.find(key).why == SharedMiss::absent);
+  CHECK(server.say({"HLEN", server.name(key)}) == ":1");
+}
+
+TEST_CASE("cache/store_redis: a broken record is deleted, one of another version is not") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  std::string record;
+  REQUIRE(encode_entry(*host.make(key), {kStart, seconds(30)}, record));
+  std::string broken = record, newer = record;
+  broken.back() ^= 1;
+  newer[4] = 9;
+  server.say({"HSET", server.name(key), "-", broken, "f", newer, "g", "", "h", bytes_of(100'000)});
+  CHECK(host.find(key).why == SharedMiss::broken);
+  CHECK(server.say({"HKEYS", server.name(key)}) == "[\"f\"]");
+  CHECK(host.find(key).why == SharedMiss::absent);
+  CHECK(host.count(Counter::cache_redis_errors) == 1);
+
+  server.say({"HSET", server.name(key), "-", broken, "i", record});
+  CHECK(host.find(key).entry);  // beside a good one
+  CHECK(server.say({"HEXISTS", server.name(key), "-"}) == ":0");
+}
+
+TEST_CASE("cache/store_redis: a body whose chunk is gone is a miss, a broken chunk deletes it") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  Made made;
+  made.body = bytes_of(600'000);
+  const auto put = [&] {
+    server.say({"FLUSHDB"});
+    server.set_state();
+    host.put(host.make(key, made));
+    REQUIRE(server.keys("*:b:*").size() == 3);
+  };
+  const auto first = [&] {
+    std::vector<std::string> names = server.keys("*:b:*");
+    return *std::min_element(names.begin(), names.end());
+  };
+  put();
+  server.say({"DEL", first()});
+  CHECK(host.find(key).why == SharedMiss::absent);
+  CHECK(server.say({"HLEN", server.name(key)}) == ":1");
+  for (int way = 0; way < 3; ++way) {
+    put();
+    const std::string name = first();
+    if (way == 0) server.say({"SETRANGE", name, "1000", "x"});
+    if (way == 1) server.say({"SET", name, ""});
+    if (way == 2) server.say({"DEL", name});
+    if (way == 2) server.say({"LPUSH", name, "x"});
+    CHECK(host.find(key).why == SharedMiss::broken);
+    CHECK(server.say({"EXISTS", server.name(key)}) == ":0");
+  }
+  const size_t used = host.cache.store.budget().used();
+  CHECK(host.find(key).why == SharedMiss::absent);
+  CHECK(host.cache.store.budget().used() == used);
+}
+
+TEST_CASE("cache/store_redis: a record past all use is absent, though its key lives on") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  EntrySpec spec;
+  const Ref<Entry> base = host.make(key);
+  for (const int age : {80, 100}) {  // fresh for 60 s, kept for 30 s
+    spec = base->spec();
+    spec.times.initial_age = seconds(age);
+    const Ref<Entry> old = Entry::make(host.cache.store.budget(), spec);
+    std::string record;
+    REQUIRE(encode_entry(*old, {kStart, seconds(30)}, record));
+    server.say({"HSET", server.name(key), "-", record});
+    CHECK(host.find(key).why == (age == 80 ? SharedMiss::none : SharedMiss::absent));
+    server.say({"DEL", server.name(key)});
+    host.store->put(old, kStart, seconds(30));
+    if (age == 80) REQUIRE(run_until(host.loop, [&] { return host.writes() == 1; }));
+    CHECK(server.say({"DEL", server.name(key)}) == (age == 80 ? ":1" : ":0"));
+  }
+}
+
+TEST_CASE("cache/store_redis: an entry that will not do is handed out, and asks for the lease") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  host.put(host.make(key));
+  Looker looker;
+  looker.would_do = [](const Entry& entry) { return entry.status() != 200; };
+  host.look(looker, key);
+  CHECK(looker.body() == "hello");
+  CHECK_FALSE(looker.result.is_enough);
+  CHECK(looker.result.why == SharedMiss::none);
+  CHECK(looker.result.has_lease);
+  CHECK(host.count(Counter::cache_redis_stale) == 1);
+}
+
+TEST_CASE("cache/store_redis: what the memory's budget refuses is no_room") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/"), large = host.key("/large");
+  Made made;
+  made.body = bytes_of(1 << 20);
+  host.put(host.make(large, made));
+  host.put(host.make(key));
+  const size_t limit = host.cache.store.limit();
+  host.cache.store.set_limits(1, 1 << 20);
+  CHECK(host.find(large).why == SharedMiss::no_room);
+  CHECK(host.find(key).why == SharedMiss::no_room);
+  host.cache.store.set_limits(limit, (1 << 20) - 1);
+  CHECK(host.find(large).why == SharedMiss::no_room);
+  CHECK(host.find(key).entry);
+  host.cache.store.set_limits(limit, 1 << 20);
+  CHECK(host.find(large).entry);
+}
+
+// Purges ------------------------------------------------------------------------------------------
+
+TEST_CASE("cache/store_redis: a purge that the server has on record counts against what is older") {
+  Server server;
+  Host host(server);
+  Made made;
+  made.tags = {"x", "y"};
+  const std::string tag = fmt::format("tag {:016x}", tag_hash("x"));
+  int n = 0;
+  SharedStamp stamp = kStart;
+  for (const std::string what :
+       {"url http://shop.example:80/", "prefix http://shop.example:80/", tag.c_str(), "all"}) {
+    for (const std::string kind : {"hard ", "soft "}) {
+      const std::string path = std::to_string(++n);
+      const Key key = host.key("/" + path);
+      const Ref<Entry> entry = host.make(key, made);
+      host.put(entry, stamp);
+      const bool is_url = what.starts_with("url");
+      host.server().log.apply(order_of(kind + what + (is_url ? path : "")));
+      server.say({"HINCRBY", "sluice:state", "purges", "1"});
+      ++stamp.number;
+      const auto found = host.find(key);
+      CHECK(found.why == (kind == "hard " ? SharedMiss::purged : SharedMiss::none));
+      if (found.entry) CHECK(found.entry->is_marked_stale());
+      CHECK(found.stamp == stamp);
+      host.put(entry, stamp);  // fetched since
+      REQUIRE(host.find(key).entry);
+      CHECK_FALSE(host.find(key).entry->is_marked_stale());
+      host.server().log.apply(order_of("hard url http://shop.example:80/" + path + "/other"));
+      server.say({"HINCRBY", "sluice:state", "purges", "1"});
+      ++stamp.number;
+      CHECK(host.find(key).entry);
+    }
+  }
+}
+
+TEST_CASE("cache/store_redis: a purge of our own that the server may not have yet counts as well") {
+  Server server;
+  Host host(server);
+  Purges& purges = host.cache.store.purges();
+  for (const std::string what : {"url http://shop.example:80/", "prefix http://", "all"}) {
+    const Key key = host.key("/");
+    const Ref<Entry> entry = host.make(key);
+    EntrySpec spec = entry->spec();
+    spec.started = purges.last();
+    host.put(Entry::make(host.cache.store.budget(), spec));
+    host.server().unsent_since = purges.last();
+    CHECK(host.find(key).entry);
+    note_purge(purges, order_of("soft " + what));
+    const auto stale = host.find(key);
+    REQUIRE(stale.entry);
+    CHECK(stale.entry->is_marked_stale());
+    CHECK(stale.entry->started() == purges.last());
+    note_purge(purges, order_of("hard " + what));
+    CHECK(host.find(key).why == SharedMiss::purged);
+    host.server().unsent_since = SharedServer::kNone;  // that is the hub's word for it
+    CHECK(host.find(key).entry);
+  }
+}
+
+TEST_CASE(
+    "cache/store_redis: what this process has not heard all of is gone; so is another epoch") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  host.put(host.make(key));
+  CHECK(host.find(key).entry);
+  server.say({"HSET", "sluice:state", "purges", "6"});
+  const auto ahead = host.find(key);
+  CHECK(ahead.why == SharedMiss::purged);
+  CHECK(ahead.stamp == SharedStamp{77, 6});
+  host.server().log.apply(order_of("hard url http://shop.example:80/other"));
+  CHECK(host.find(key).entry);
+
+  server.say({"HSET", "sluice:state", "epoch", "18446744073709551615", "purges", "0"});
+  CHECK(host.find(key).why == SharedMiss::purged);
+  host.server().log.begin({UINT64_MAX, 0});
+  CHECK(host.find(key).why == SharedMiss::purged);
+  host.put(host.make(key), {UINT64_MAX, 0});
+  CHECK(host.find(key).entry);
+  server.say({"HSET", "sluice:state", "purges", "9"});
+  host.server().log.begin({UINT64_MAX, 9});  // some were missed
+  CHECK(host.find(key).why == SharedMiss::purged);
+}
+
+TEST_CASE("cache/store_redis: a server without its state, or with garbage there, says nothing") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  host.put(host.make(key));
+  const auto is_unknown = [&] {
+    const auto found = host.find(key);
+    return found.why == SharedMiss::absent && !found.stamp.is_known() && !found.has_lease;
+  };
+  server.say({"DEL", "sluice:state"});
+  CHECK(is_unknown());
+  server.say({"HSET", "sluice:state", "epoch", "77"});
+  CHECK(is_unknown());
+  for (const char* epoch : {"x", "0", "-1", "18446744073709551616", ""}) {
+    server.say({"HSET", "sluice:state", "epoch", epoch, "purges", "5"});
+    CHECK(is_unknown());
+  }
+  server.say({"HSET", "sluice:state", "epoch", "77", "purges", "five"});
+  CHECK(is_unknown());
+  server.say({"SET", "sluice:state", "x"});
+  CHECK(is_unknown());
+  server.say({"DEL", "sluice:state"});
+  server.set_state();
+  CHECK(host.find(key).entry);
+}
+
+TEST_CASE("cache/store_redis: what a purge has hit meanwhile is not written, nor without a stamp") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  const Ref<Entry> entry = host.make(key);
+  host.store->put(entry, {}, seconds(30));
+  Made made;
+  made.body = bytes_of(kInlineBody + 1);
+  const Ref<Entry> long_one = host.make(key, made);
+  host.store->put(long_one, kStart, seconds(30));  // purged when its chunks are there
+  host.cache.store.purges().purge_url(key.url, PurgeKind::soft);
+  host.store->put(entry, kStart, seconds(30));
+  CHECK(host.find(key).why == SharedMiss::absent);
+  REQUIRE(run_until(host.loop, [&] { return server.keys("*:b:*").size() == 1; }));
+  CHECK(server.say({"EXISTS", server.name(key)}) == ":0");
+  CHECK(host.writes() == 0);
+}
