@@ -49,6 +49,7 @@ struct Exchange::CacheUse final : cache::FlightWaiter {
   Fetch* fetch = nullptr;     // while upstream_ is its answer
   Ref<cache::Flight> flight;  // followed
   std::optional<EntrySender> sender;
+  EntrySender::Lack lack = EntrySender::Lack::none;  // of what is stored
   cache::CacheStatus status;
   bool is_fresh_fetch = false;  // what is sent came for this very request
   uint8_t rounds = 0;
@@ -90,6 +91,7 @@ Exchange::Turn Exchange::step_lookup() noexcept {
   site_.kit().cache->store.find(use.key, found);
   cache::Entry* entry = cache::choose_variant(found.all(), head_.fields, arena_);
   if (entry != nullptr) return serve_from(found, *entry);
+  use.lack = EntrySender::Lack::none;
   use.status.forwarded =
       found.is_empty() ? cache::ForwardReason::uri_miss : cache::ForwardReason::vary_miss;
   return miss(found, nullptr);
@@ -102,6 +104,11 @@ Exchange::Turn Exchange::serve_from(const cache::Variants& found, cache::Entry& 
   const cache::ReuseVerdict verdict =
       cache::judge_reuse(cache::facts_of(entry), use.plan.directives, wall_now());
   entry.touch();
+  use.lack = EntrySender::lack_of(entry, head_, unix_seconds(wall_now()), arena_);
+  if (use.lack != EntrySender::Lack::none) {
+    use.status.forwarded = cache::ForwardReason::partial;
+    return miss(found, &entry);
+  }
   use.status.ttl = verdict.ttl;
   switch (verdict.reuse) {
     case cache::Reuse::fresh:
@@ -147,7 +154,9 @@ Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matchi
   CacheUse& use = *cache_;
   cache::Cache& shared = *site_.kit().cache;
   if (use.rounds == 0) site_.kit().counters.add(stats::Counter::cache_memory_misses);
-  cache_word_ = matching != nullptr ? "validate" : "miss";
+  cache_word_ = matching == nullptr                   ? "miss"
+                : use.lack == EntrySender::Lack::none ? "validate"
+                                                      : "partial";
   if (matching != nullptr) use.stale = Ref<cache::Entry>(matching);
   use.status.ttl = std::nullopt;
   // RFC 9111 section 5.2.1.7
@@ -158,8 +167,9 @@ Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matchi
     go(Step::kPick);
     return Turn::go_on;
   }
-  const bool goes_alone =
-      use.rounds >= kMostRounds || shared.markers.has(use.key.hash, site_.kit().loop.now());
+  // A range that is not there is wanted by nobody else.
+  const bool goes_alone = use.rounds >= kMostRounds || use.lack == EntrySender::Lack::ranges ||
+                          shared.markers.has(use.key.hash, site_.kit().loop.now());
   if (goes_alone) return start_fetch(found, matching, nullptr);
   cache::Flights::Joined joined = shared.flights.join(use.key);
   if (!joined.is_first) {
@@ -190,7 +200,8 @@ Exchange::Turn Exchange::start_fetch(const cache::Variants& found, cache::Entry*
   order.stored = &found;
   order.matching = matching;
   order.flight = std::move(flight);
-  order.is_for_range = matching == nullptr;
+  order.lack = use.lack;
+  order.is_for_range = matching == nullptr || use.lack == EntrySender::Lack::ranges;
   use.fetch = Fetch::start(order);
   upstream_ = &use.fetch->answer();
   upstream_->begin(this, &arena_);
@@ -225,9 +236,11 @@ Exchange::Turn Exchange::follow_fetch() noexcept {
       use.is_fresh_fetch = true;
       use.status.is_stored = !fetch.was_validated();
       if (fetch.was_validated()) use.status.forward_status = 304;
+      if (fetch.was_completed()) use.status.forward_status = 206;
       return serve(fetch.entry(), {});
     case Fetch::Verdict::pass:
       if (serve_stale(fetch.endpoint_status(), Error())) return Turn::go_on;
+      use.status.is_stored = fetch.is_kept();
       use.status.detail = cache::to_string(fetch.why_not_stored());
       sending_ = Sending::done;
       go(Step::kRespond);
@@ -242,7 +255,7 @@ Exchange::Turn Exchange::follow_fetch() noexcept {
 // RFC 9111 section 4.2.4, RFC 5861 section 4.
 bool Exchange::serve_stale(int status, Error error) noexcept {
   CacheUse& use = *cache_;
-  if (!use.stale) return false;
+  if (!use.stale || use.lack != EntrySender::Lack::none) return false;
   const std::optional<cache::Failure> failure =
       error ? cache::Failure::unreachable : cache::failure_of(status);
   const cache::EntryFacts facts = cache::facts_of(*use.stale);
@@ -271,7 +284,11 @@ Exchange::Turn Exchange::follow_flight() noexcept {
     const Ref<cache::Entry> one[] = {use.flight->entry()};
     entry = cache::choose_variant(one, head_.fields, arena_);
   }
-  if (entry != nullptr) {
+  // RFC 9111 section 3.3: what is incomplete must not pass for the whole.
+  const bool is_there =
+      entry != nullptr && EntrySender::lack_of(*entry, head_, unix_seconds(wall_now()), arena_) ==
+                              EntrySender::Lack::none;
+  if (is_there) {
     use.status.is_collapsed = true;
     cache_word_ = "collapsed";
     return serve(Ref<cache::Entry>(entry), {});
