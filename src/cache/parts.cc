@@ -18,6 +18,19 @@ void for_each_gap(std::span<const EntryPart> parts, uint64_t length, F&& gap) no
   if (at < length) gap(at, length);
 }
 
+// nullptr when it is too much to copy, or when the budget refuses.
+Ref<Body> join_parts(MemoryBudget& budget, std::span<const EntryPart> parts,
+                     uint64_t length) noexcept {
+  Ref<Body> whole = length > kLargestJoin ? nullptr : Body::make(budget, length);
+  if (!whole) return nullptr;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    Chain bytes;
+    BodyReader(parts[i].body).read(bytes, end_of_part(parts, i, length) - parts[i].first);
+    if (!whole->append(bytes)) break;
+  }
+  return whole->complete() ? whole : nullptr;
+}
+
 }  // namespace
 
 uint64_t end_of_part(std::span<const EntryPart> parts, size_t i,
@@ -80,15 +93,21 @@ std::optional<size_t> merge_parts(std::span<const EntryPart> parts, const EntryP
   return count;
 }
 
-Ref<Body> join_parts(MemoryBudget& budget, std::span<const EntryPart> parts, uint64_t length) {
-  Ref<Body> whole = length > kLargestJoin ? nullptr : Body::make(budget, length);
-  if (!whole) return nullptr;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    Chain bytes;
-    BodyReader(parts[i].body).read(bytes, end_of_part(parts, i, length) - parts[i].first);
-    if (!whole->append(bytes)) break;
+Ref<Entry> settled(MemoryBudget& budget, Ref<Entry> entry) noexcept {
+  const auto& parts = entry->parts();
+  if (parts.empty()) return entry;
+  EntryPart one{parts[0].first, nullptr};
+  if (parts.size() == 1) {
+    one.body = Body::compact(parts[0].body);
+    if (one.body == parts[0].body) return entry;
+  } else {
+    if (!has_gaps(*entry)) one.body = join_parts(budget, parts, *entry->complete_length());
+    if (!one.body) return entry;
   }
-  return whole->complete() ? whole : nullptr;
+  EntrySpec spec = entry->spec();
+  if (!spec.complete_length) spec.complete_length = one.body->size();
+  spec.parts = {&one, 1};
+  return Entry::make(budget, spec);
 }
 
 std::optional<PartPlace> place_part(const http::ContentRange& said, std::optional<uint64_t> size,

@@ -7,10 +7,12 @@
 
 #include "sluice/base/strings.h"
 #include "sluice/cache/cache.h"
+#include "sluice/cache/parts.h"
 #include "sluice/cache/policy_invalidate.h"
 #include "sluice/cache/policy_request.h"
 #include "sluice/cache/policy_reuse.h"
 #include "sluice/cache/policy_status.h"
+#include "sluice/cache/policy_store.h"
 #include "sluice/cache/vary.h"
 #include "sluice/proxy/entry_sender.h"
 #include "sluice/proxy/exchange.h"
@@ -51,6 +53,11 @@ struct Exchange::CacheUse final : cache::FlightWaiter {
   std::optional<EntrySender> sender;
   EntrySender::Lack lack = EntrySender::Lack::none;  // of what is stored
   cache::CacheStatus status;
+  // Of a POST, whose response goes by the ordinary way and may be kept for GET besides.
+  WallTime sent{};
+  uint64_t purges_at_start = 0;
+  Ref<cache::Body> keeping;
+  Ref<cache::Entry> kept;
   bool is_fresh_fetch = false;  // what is sent came for this very request
   uint8_t rounds = 0;
   uint8_t failures = 0;
@@ -83,6 +90,8 @@ Exchange::Turn Exchange::step_lookup() noexcept {
   if (!use.plan.may_look_up) {
     counters.add(stats::Counter::cache_bypasses);
     cache_word_ = "bypass";
+    use.sent = wall_now();
+    use.purges_at_start = site_.kit().cache->store.purges().last();
     route_->pool->count_request(site_.kit().loop.now());
     go(Step::kPick);
     return Turn::go_on;
@@ -399,6 +408,63 @@ void Exchange::invalidate_for(const http::ResponseHead& response) noexcept {
     if (key) store.purge_url(*key, cache::PurgeKind::hard);
   }
   for (uint64_t tag : stale.tags) store.purge_tag(tag, cache::PurgeKind::hard);
+}
+
+// Keep --------------------------------------------------------------------------------------------
+
+// Before the head of a response that is passed on. RFC 9110 section 9.3.3: that of a POST may be
+// what a GET would bring. It is stored in place of what it makes invalid; purges of others that
+// came since its request was sent hold for it too.
+void Exchange::note_response(const http::ResponseHead& response) noexcept {
+  CacheUse& use = *cache_;
+  if (head_.method != http::Method::post || !use.plan.may_store) return invalidate_for(response);
+  const cache::StoreFacts facts{head_,      use.url,
+                                response,   use.sent,
+                                wall_now(), static_cast<uint32_t>(site_.kit().random.next())};
+  const cache::StorePlan plan = cache::judge_store(facts, route_->cache->rules, arena_);
+  const bool is_good =
+      plan.is_stored() && site_.kit().cache->store.purges().standing_of_fill(
+                              use.purges_at_start, plan.tags, use.key.url) == cache::Standing::good;
+  invalidate_for(response);
+  if (is_good) begin_keeping(plan, response.framing);
+}
+
+void Exchange::begin_keeping(const cache::StorePlan& plan, const http::Framing& framing) noexcept {
+  CacheUse& use = *cache_;
+  cache::MemoryStore& store = site_.kit().cache->store;
+  std::optional<uint64_t> length;
+  if (framing.kind == http::BodyKind::none) length = 0;
+  if (framing.kind == http::BodyKind::length) length = framing.length;
+  if (!store.may_store(length.value_or(0))) return;
+  use.keeping = cache::Body::make(store.budget(), length);
+  if (!use.keeping) return;
+  const cache::EntryPart part{0, use.keeping};
+  cache::EntrySpec spec = cache::spec_of(
+      plan, use.key, cache::vary_of(plan.vary, head_.fields, arena_), store.purges().last());
+  spec.complete_length = length;
+  spec.parts = {&part, 1};
+  use.kept = cache::Entry::make(store.budget(), spec);
+  use.status.is_stored = use.kept != nullptr;
+  if (!use.kept) use.keeping = nullptr;
+}
+
+void Exchange::keep(const Chain& bytes) noexcept {
+  CacheUse& use = *cache_;
+  if (!use.keeping) return;
+  const uint64_t size = use.keeping->size() + bytes.size();
+  if (site_.kit().cache->store.may_store(size) && use.keeping->append(bytes)) return;
+  use.keeping = nullptr;
+  use.kept = nullptr;
+}
+
+void Exchange::end_keeping() noexcept {
+  CacheUse& use = *cache_;
+  if (!use.keeping || !std::exchange(use.keeping, nullptr)->complete()) return;
+  WorkerKit& kit = site_.kit();
+  Ref<cache::Entry> entry = cache::settled(kit.cache->store.budget(), std::move(use.kept));
+  if (!entry || kit.cache->store.put(std::move(entry)) != cache::PutResult::stored) return;
+  kit.counters.add(stats::Counter::cache_stores);
+  kit.cache->markers.clear(use.key.hash);
 }
 
 void Exchange::end_cache_use() noexcept {

@@ -217,16 +217,8 @@ bool Fetch::try_store(const http::ResponseHead& head, const http::ResponseForwar
   growing_ = cache::Body::make(store.budget(), length);
   if (growing_) {
     const cache::EntryPart part{0, growing_};
-    cache::EntrySpec spec;
-    spec.key = key_;
-    spec.vary = cache::vary_of(plan.vary, original_.fields, arena_);
-    spec.status = plan.status;
-    spec.reason = plan.reason;
-    spec.fields = plan.fields;
-    spec.times = plan.times;
-    spec.flags = plan.flags;
-    spec.started = purges_at_start_;
-    spec.tags = plan.tags;
+    cache::EntrySpec spec = cache::spec_of(
+        plan, key_, cache::vary_of(plan.vary, original_.fields, arena_), purges_at_start_);
     spec.complete_length = length;
     spec.parts = {&part, 1};
     entry_ = cache::Entry::make(store.budget(), spec);
@@ -380,16 +372,7 @@ void Fetch::store_whole() {
     return end_flight(cache::Flight::State::failed, Error(Errc::kResponseIncomplete));
   }
   WorkerKit& kit = site_.kit();
-  Ref<cache::Entry> entry = entry_;
-  if (missing_) {
-    entry = joined(entry_->spec());
-  } else if (Ref<cache::Body> compact = cache::Body::compact(body); compact != body) {
-    const cache::EntryPart part{0, compact};
-    cache::EntrySpec spec = entry_->spec();
-    spec.complete_length = body->size();
-    spec.parts = {&part, 1};
-    entry = cache::Entry::make(kit.cache->store.budget(), spec);
-  }
+  Ref<cache::Entry> entry = cache::settled(kit.cache->store.budget(), entry_);
   if (entry && kit.cache->store.put(entry) == cache::PutResult::stored) {
     kit.counters.add(stats::Counter::cache_stores);
     kit.cache->markers.clear(key_.hash);

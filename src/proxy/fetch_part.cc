@@ -75,16 +75,9 @@ void Fetch::keep_part(const cache::StorePlan& plan, const http::ResponseHead& he
   growing_ = cache::Body::make(store.budget(), place->range.size());
   if (!growing_) return;
   const cache::EntryPart part{place->range.first, growing_};
-  cache::EntrySpec spec;
-  spec.key = key_;
-  spec.vary = cache::vary_of(plan.vary, original_.fields, arena_);
-  spec.status = plan.status;
-  spec.reason = plan.reason;
+  cache::EntrySpec spec = cache::spec_of(
+      plan, key_, cache::vary_of(plan.vary, original_.fields, arena_), purges_at_start_);
   spec.fields = with_length(plan.fields, place->length, arena_);
-  spec.times = plan.times;
-  spec.flags = plan.flags;
-  spec.started = purges_at_start_;
-  spec.tags = plan.tags;
   spec.complete_length = place->length;
   spec.parts = {&part, 1};
   entry_ = cache::Entry::make(store.budget(), spec);
@@ -111,9 +104,8 @@ void Fetch::store_part() {
   cache::MemoryStore& store = kit.cache->store;
   cache::Variants found;
   store.find(key_, found);
-  const cache::EntryPart part{place_->range.first, cache::Body::compact(body)};
+  const cache::EntryPart& part = entry_->parts()[0];
   cache::EntrySpec spec = entry_->spec();
-  spec.parts = {&part, 1};
   std::array<cache::EntryPart, cache::kMostParts> parts;
   for (const Ref<cache::Entry>& old : found.all()) {
     if (!cache::is_same_vary(old->vary(), entry_->vary())) continue;
@@ -129,22 +121,12 @@ void Fetch::store_part() {
     spec.parts = {parts.data(), *count};
     break;
   }
-  Ref<cache::Entry> entry = joined(spec);
+  Ref<cache::Entry> entry = cache::Entry::make(store.budget(), spec);
+  if (entry) entry = cache::settled(store.budget(), std::move(entry));
   if (entry && store.put(std::move(entry)) == cache::PutResult::stored) {
     kit.counters.add(stats::Counter::cache_stores);
     kit.cache->markers.clear(key_.hash);
   }
-}
-
-// The entry to store. One that is whole has one body where that is cheap: it may go to other tiers.
-Ref<cache::Entry> Fetch::joined(cache::EntrySpec spec) {
-  cache::MemoryBudget& budget = site_.kit().cache->store.budget();
-  cache::EntryPart whole;
-  if (spec.parts.size() > 1 && !cache::has_gaps(spec.parts, spec.complete_length)) {
-    whole.body = cache::join_parts(budget, spec.parts, *spec.complete_length);
-    if (whole.body) spec.parts = {&whole, 1};
-  }
-  return cache::Entry::make(budget, spec);
 }
 
 // Completing --------------------------------------------------------------------------------------

@@ -40,9 +40,10 @@ std::optional<http::ByteRange> missing_range(std::span<const EntryPart> parts,
 std::optional<size_t> merge_parts(std::span<const EntryPart> parts, const EntryPart& added,
                                   const http::ByteRange& range, EntryPart* out) noexcept;
 
-// All parts as one body of `length` bytes, where that is small enough to be worth a copy; nullptr
-// when not, or when the budget refuses. Nothing may be missing or growing.
-Ref<Body> join_parts(MemoryBudget& budget, std::span<const EntryPart> parts, uint64_t length);
+// The form to store of an entry whose bodies have ended: one body without waste where it is small,
+// and all of it, whatever it came in, since only such a one goes to other tiers; else itself.
+// nullptr when the budget refuses.
+Ref<Entry> settled(MemoryBudget& budget, Ref<Entry> entry) noexcept;
 
 // Where the content of a 206 belongs.
 struct PartPlace {

@@ -167,7 +167,6 @@ class Fetch final : public ClientStream,
   void ask_for_missing();
   bool complete_base(const http::ResponseHead& head, const http::ResponseForwarding& how);
   void ask_for_all();
-  Ref<cache::Entry> joined(cache::EntrySpec spec);
   void overflow(const Chain& bytes, uint64_t before);
   void store_whole();
   void end_flight(cache::Flight::State state, Error error = {}) noexcept;

@@ -153,15 +153,39 @@ TEST_CASE("cache/parts: what grows is taken for what it will be") {
   CHECK_FALSE(has_gaps({&alone, 1}, std::nullopt));
 }
 
-TEST_CASE("cache/parts: joined is the whole in one body, if it is small") {
+TEST_CASE("cache/parts: what is stored of a whole is one body, if it is small") {
   const Shelf shelf(Runs{{0, 8}, {5, 12}, {12, 20}});
-  MemoryBudget budget(1 << 20);
-  const Ref<Body> whole = join_parts(budget, shelf.all(), 20);
+  MemoryBudget budget(64 << 20);
+  Memory memory;
+  EntrySpec spec;
+  spec.key = memory.key("/");
+  spec.status = 200;
+  spec.complete_length = 20;
+  spec.parts = shelf.all();
+  const Ref<Entry> whole = settled(budget, Entry::make(budget, spec));
   REQUIRE(whole);
-  CHECK(text_of(whole) == kText);
-  CHECK(whole->is_complete());
-  CHECK_FALSE(join_parts(budget, shelf.all(), 21));  // something is missing
-  CHECK_FALSE(join_parts(budget, shelf.all(), uint64_t{1} << 40));
+  CHECK(whole->is_whole());
+  CHECK(text_of(*whole) == kText);
+
+  spec.complete_length = 21;
+  const Ref<Entry> incomplete = Entry::make(budget, spec);
+  CHECK(settled(budget, incomplete) == incomplete);
+  const EntryPart large[] = {{0, Body::copy_of(budget, std::string(200'000, 'x'))},
+                             {150'000, Body::copy_of(budget, std::string(200'000, 'y'))}};
+  spec.complete_length = 350'000;
+  spec.parts = large;
+  const Ref<Entry> several = Entry::make(budget, spec);
+  CHECK(settled(budget, several) == several);
+
+  const EntryPart tail{7, Body::make(budget, std::nullopt)};
+  CHECK(tail.body->append("789"));
+  tail.body->complete();
+  spec.complete_length = 10;
+  spec.parts = {&tail, 1};
+  const Ref<Entry> part = settled(budget, Entry::make(budget, spec));
+  CHECK(part->parts()[0].first == 7);
+  CHECK(part->parts()[0].body != tail.body);  // without what it had room for
+  CHECK(part->complete_length() == 10);
 }
 
 TEST_CASE("cache/parts: a 206 belongs where Content-Range says, if its size agrees") {
