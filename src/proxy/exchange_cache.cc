@@ -282,6 +282,13 @@ bool Exchange::serve_stale(int status, Error error) noexcept {
   return true;
 }
 
+// RFC 9111 sections 5.2.2.2 and 5.2.2.4: for a reply of our own.
+bool Exchange::had_to_validate() const noexcept {
+  if (cache_ == nullptr || !cache_->stale) return false;
+  return cache_->stale->has(cache::EntryFlag::must_revalidate) ||
+         cache_->stale->has(cache::EntryFlag::no_cache);
+}
+
 Exchange::Turn Exchange::follow_flight() noexcept {
   CacheUse& use = *cache_;
   const cache::Flight::State state = use.flight->state();

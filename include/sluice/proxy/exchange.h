@@ -149,6 +149,7 @@ class Exchange final : public ClientListener,
   Turn follow_fetch() noexcept;
   Turn follow_flight() noexcept;
   bool serve_stale(int status, Error error) noexcept;
+  bool had_to_validate() const noexcept;
   void invalidate_for(const http::ResponseHead& response) noexcept;
   void note_response(const http::ResponseHead& response) noexcept;
   void begin_keeping(const cache::StorePlan& plan, const http::Framing& framing) noexcept;
