@@ -52,6 +52,12 @@ bool has_gaps(const Entry& entry) noexcept {
   return has_gaps(entry.parts(), entry.complete_length());
 }
 
+bool is_broken(const Entry& entry) noexcept {
+  return std::any_of(entry.parts().begin(), entry.parts().end(), [](const EntryPart& part) {
+    return part.body->progress().state == Body::State::failed;
+  });
+}
+
 bool covers(std::span<const EntryPart> parts, uint64_t length,
             const http::ByteRange& range) noexcept {
   bool is_there = range.last < length;

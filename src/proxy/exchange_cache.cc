@@ -300,6 +300,11 @@ Exchange::Turn Exchange::follow_flight() noexcept {
     const Ref<cache::Entry> one[] = {use.flight->entry()};
     entry = cache::choose_variant(one, head_.fields, arena_);
   }
+  // The end of the flight comes in a moment: nothing was sent yet, so it can be tried again.
+  if (entry != nullptr && cache::is_broken(*entry)) {
+    if (!use.flight->is_over()) return Turn::wait;
+    entry = nullptr;
+  }
   // RFC 9111 section 3.3: what is incomplete must not pass for the whole.
   const bool is_there =
       entry != nullptr && EntrySender::lack_of(*entry, head_, unix_seconds(wall_now()), arena_) ==

@@ -27,6 +27,9 @@ uint64_t end_of_part(std::span<const EntryPart> parts, size_t i,
 bool has_gaps(std::span<const EntryPart> parts, std::optional<uint64_t> length) noexcept;
 bool has_gaps(const Entry& entry) noexcept;
 
+// What should have come of one of its parts will not.
+bool is_broken(const Entry& entry) noexcept;
+
 // All bytes of the range are there.
 bool covers(std::span<const EntryPart> parts, uint64_t length,
             const http::ByteRange& range) noexcept;
