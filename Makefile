@@ -202,7 +202,7 @@ CONFORMANCE := $(O)/conformance
 $(CONFORMANCE)/stamp: tests/conformance/package.json tests/conformance/package-lock.json
 	$(call say,NPM,$(CONFORMANCE))
 	@mkdir -p $(@D) && cp $^ $(@D)
-	$(Q)npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	$(Q)timeout 300 npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
 .PHONY: conformance conformance-programs

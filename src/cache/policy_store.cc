@@ -343,6 +343,21 @@ StorePlan judge_store(const StoreFacts& facts, const CacheRules& rules, Arena& a
   return plan;
 }
 
+EntrySpec spec_of(const StorePlan& plan, const Key& key, std::span<const VaryField> vary,
+                  uint64_t started) noexcept {
+  EntrySpec spec;
+  spec.key = key;
+  spec.vary = vary;
+  spec.status = plan.status;
+  spec.reason = plan.reason;
+  spec.fields = plan.fields;
+  spec.times = plan.times;
+  spec.flags = plan.flags;
+  spec.started = started;
+  spec.tags = plan.tags;
+  return spec;
+}
+
 Duration storage_time(const EntryTimes& times, bool has_validator,
                       const CacheRules& rules) noexcept {
   const Duration left = std::max(times.freshness - times.initial_age, Duration{});

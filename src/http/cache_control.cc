@@ -202,14 +202,16 @@ Directive directive_of(const StructuredMember& member) noexcept {
 }
 
 bool has_right_type(const StructuredMember& member) noexcept {
-  const bool is_delta = member.key == "max-age" || member.key == "s-maxage" ||
-                        member.key == "stale-while-revalidate" || member.key == "stale-if-error";
+  const auto is = [&member](std::string_view name) { return equals_ignore_case(member.key, name); };
+  const bool is_delta =
+      is("max-age") || is("s-maxage") || is("stale-while-revalidate") || is("stale-if-error");
   return !is_delta || member.value.kind == StructuredItem::Kind::integer;
 }
 
 // False when the line spoils the field.
-bool apply_targeted(std::string_view line, ResponseDirectives& out) noexcept {
-  StructuredReader reader(line);
+bool apply_targeted(std::string_view line, StructuredReader::Keys keys,
+                    ResponseDirectives& out) noexcept {
+  StructuredReader reader(line, keys);
   StructuredMember member;
   while (reader.next(member)) {
     if (!has_right_type(member)) return false;
@@ -258,9 +260,13 @@ std::optional<ResponseDirectives> parse_targeted_directives(const FieldList& fie
   ResponseDirectives out;
   const FieldId id = field_id(name);
   if (!fields.has(id)) return std::nullopt;
+  // The Edge Architecture note, which is older than structured fields, takes its directives, as
+  // Cache-Control does, in any case.
+  const auto keys = equals_ignore_case(name, "surrogate-control") ? StructuredReader::Keys::any_case
+                                                                  : StructuredReader::Keys::lower;
   for (const Field& field : fields) {
     if (field.id != id || !equals_ignore_case(field.name, name)) continue;
-    if (!apply_targeted(field.value, out)) return std::nullopt;
+    if (!apply_targeted(field.value, keys, out)) return std::nullopt;
   }
   if (!out.is_present) return std::nullopt;
   return out;

@@ -24,7 +24,8 @@ bool is_lower_hex(char c) noexcept { return is_digit(c) || (c >= 'a' && c <= 'f'
 }  // namespace
 
 // RFC 9651 section 4.2: only spaces may surround the whole.
-StructuredReader::StructuredReader(std::string_view line) noexcept : rest_(line) {
+StructuredReader::StructuredReader(std::string_view line, Keys keys) noexcept
+    : rest_(line), keys_(keys) {
   skip_white(kSpace);
   const size_t last = rest_.find_last_not_of(kSpace);
   rest_ = rest_.substr(0, last == std::string_view::npos ? 0 : last + 1);
@@ -63,9 +64,10 @@ bool StructuredReader::end_member(bool is_good) noexcept {
 
 // Section 4.2.3.3.
 bool StructuredReader::key(std::string_view& out) noexcept {
-  if (rest_.empty() || (!is_lower(rest_.front()) && rest_.front() != '*')) return false;
+  const auto seen = [this](char c) { return keys_ == Keys::lower ? c : to_lower(c); };
+  if (rest_.empty() || (!is_lower(seen(rest_.front())) && rest_.front() != '*')) return false;
   size_t size = 1;
-  while (size < rest_.size() && is_key_char(rest_[size])) ++size;
+  while (size < rest_.size() && is_key_char(seen(rest_[size]))) ++size;
   out = rest_.substr(0, size);
   rest_.remove_prefix(size);
   return true;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "sluice/base/check.h"
+#include "sluice/cache/parts.h"
 #include "sluice/cache/policy_fields.h"
 #include "sluice/http/conditional.h"
 #include "sluice/loop/stream.h"
@@ -39,11 +40,29 @@ int EntrySender::send_head(http::ResponseForwarding how, int64_t now, ClientStre
     if (ranges_ != nullptr) {
       begin_range();
     } else {
-      reader_.emplace(entry_->parts()[0].body);
+      begin_run(0, kToTheEnd);
     }
   }
   client.send_head(head, how);
   return status_;
+}
+
+EntrySender::Lack EntrySender::lack_of(const cache::Entry& entry, const http::RequestHead& request,
+                                       int64_t now, Arena& arena) noexcept {
+  if (!cache::has_gaps(entry)) return Lack::none;
+  EntrySender sender(Ref<cache::Entry>(const_cast<cache::Entry*>(&entry)), request, arena);
+  sender.choose(now);
+  return sender.lack();
+}
+
+EntrySender::Lack EntrySender::lack() const noexcept {
+  if (request_.method == http::Method::head || status_ == 304 || status_ == 416) return Lack::none;
+  if (ranges_ == nullptr) return Lack::whole;
+  const uint64_t length = entry_->complete_length().value_or(0);
+  const bool are_there = std::all_of(
+      ranges_->begin(), ranges_->end(),
+      [&](const http::ByteRange& range) { return cache::covers(entry_->parts(), length, range); });
+  return are_there ? Lack::none : Lack::ranges;
 }
 
 // RFC 9110 section 13.2.2: conditions first, then ranges.
@@ -123,6 +142,7 @@ http::ResponseHead EntrySender::head_for(int status) {
 EntrySender::Progress EntrySender::send_body(ClientStream& client, uint64_t& bytes) {
   while (has_body_) {
     if (client.pending() > loop::kHighWatermark) return Progress::client_slow;
+    go_to_next_part();
     // Looked at before reading, so that what comes in between is seen the next time round.
     const cache::Body::Progress there = reader_->body().progress();
     if (send_piece(client, bytes)) {
@@ -152,8 +172,13 @@ bool EntrySender::send_piece(ClientStream& client, uint64_t& bytes) {
   if (std::exchange(owes_part_head_, false)) {
     send_text(client, &EntrySender::write_part_head, bytes);
   }
+  const auto& parts = entry_->parts();
+  uint64_t most = std::min<uint64_t>(left_, kPiece);
+  if (part_ + 1 < parts.size()) {
+    most = std::min(most, parts[part_ + 1].first - parts[part_].first - reader_->offset());
+  }
   Chain piece;
-  const size_t read = reader_->read(piece, static_cast<size_t>(std::min<uint64_t>(left_, kPiece)));
+  const size_t read = reader_->read(piece, static_cast<size_t>(most));
   if (read == 0) return false;
   if (left_ != kToTheEnd) left_ -= read;
   bytes += read;
@@ -163,9 +188,25 @@ bool EntrySender::send_piece(ClientStream& client, uint64_t& bytes) {
 
 void EntrySender::begin_range() {
   const http::ByteRange& range = (*ranges_)[range_];
-  reader_.emplace(entry_->parts()[0].body, range.first);
-  left_ = range.size();
+  begin_run(range.first, range.size());
   owes_part_head_ = parts_.has_value();
+}
+
+void EntrySender::begin_run(uint64_t first, uint64_t size) {
+  const auto& parts = entry_->parts();
+  part_ = 0;
+  while (part_ + 1 < parts.size() && parts[part_ + 1].first <= first) ++part_;
+  SL_CHECK(parts[part_].first <= first);
+  reader_.emplace(parts[part_].body, first - parts[part_].first);
+  left_ = size;
+}
+
+// A part counts up to where the next one begins (cache/parts.h).
+void EntrySender::go_to_next_part() {
+  const auto& parts = entry_->parts();
+  if (part_ + 1 == parts.size()) return;
+  if (parts[part_].first + reader_->offset() < parts[part_ + 1].first) return;
+  reader_.emplace(parts[++part_].body);
 }
 
 void EntrySender::send_text(ClientStream& client, void (EntrySender::*write)(ChainWriter&) const,

@@ -538,6 +538,7 @@ Exchange::Turn Exchange::step_judge() noexcept {
 Exchange::Turn Exchange::step_respond() noexcept {
   SL_CHECK(upstream_ != nullptr && upstream_->head() != nullptr && !response_begun_);
   const http::ResponseHead& response = *upstream_->head();
+  if (cache_ != nullptr) note_response(response);
   http::ResponseForwarding how;
   how.framing = response.framing;
   // RFC 9110 sections 8.6 and 9.3.2: HEAD and 304 may tell the length of what they do not carry.
@@ -548,7 +549,6 @@ Exchange::Turn Exchange::step_respond() noexcept {
   how.edits = route_->response_edits.is_empty() ? nullptr : &route_->response_edits;
   how.hides_tags = route_->cache.has_value();
   how.hides_surrogate_control = route_->cache && route_->cache->is_surrogate;
-  if (cache_ != nullptr) invalidate_for(response);
   client_->send_head(response, how);
   status_ = response.status;
   response_begun_ = true;
@@ -578,10 +578,12 @@ std::string_view Exchange::sticky_line() noexcept {
 
 Exchange::Turn Exchange::step_relay() noexcept {
   SL_CHECK(upstream_ != nullptr && response_begun_);
+  if (cache_ != nullptr) keep(upstream_->body());
   Relayed relayed = relay_response(*upstream_, *client_);
   bytes_out_ += relayed.bytes;
   client_->flush();
   if (relayed.ended) {
+    if (cache_ != nullptr) end_keeping();
     upstream_->release();
     upstream_ = nullptr;
     settle_try(status_ == 502 || status_ == 503 || status_ == 504);

@@ -7,10 +7,12 @@
 
 #include "sluice/base/strings.h"
 #include "sluice/cache/cache.h"
+#include "sluice/cache/parts.h"
 #include "sluice/cache/policy_invalidate.h"
 #include "sluice/cache/policy_request.h"
 #include "sluice/cache/policy_reuse.h"
 #include "sluice/cache/policy_status.h"
+#include "sluice/cache/policy_store.h"
 #include "sluice/cache/purge_hub.h"
 #include "sluice/cache/vary.h"
 #include "sluice/proxy/entry_sender.h"
@@ -50,7 +52,13 @@ struct Exchange::CacheUse final : cache::FlightWaiter {
   Fetch* fetch = nullptr;     // while upstream_ is its answer
   Ref<cache::Flight> flight;  // followed
   std::optional<EntrySender> sender;
+  EntrySender::Lack lack = EntrySender::Lack::none;  // of what is stored
   cache::CacheStatus status;
+  // Of a POST, whose response goes by the ordinary way and may be kept for GET besides.
+  WallTime sent{};
+  uint64_t purges_at_start = 0;
+  Ref<cache::Body> keeping;
+  Ref<cache::Entry> kept;
   bool is_fresh_fetch = false;  // what is sent came for this very request
   uint8_t rounds = 0;
   uint8_t failures = 0;
@@ -83,6 +91,8 @@ Exchange::Turn Exchange::step_lookup() noexcept {
   if (!use.plan.may_look_up) {
     counters.add(stats::Counter::cache_bypasses);
     cache_word_ = "bypass";
+    use.sent = wall_now();
+    use.purges_at_start = site_.kit().cache->store.purges().last();
     route_->pool->count_request(site_.kit().loop.now());
     go(Step::kPick);
     return Turn::go_on;
@@ -91,6 +101,7 @@ Exchange::Turn Exchange::step_lookup() noexcept {
   site_.kit().cache->store.find(use.key, found);
   cache::Entry* entry = cache::choose_variant(found.all(), head_.fields, arena_);
   if (entry != nullptr) return serve_from(found, *entry);
+  use.lack = EntrySender::Lack::none;
   use.status.forwarded =
       found.is_empty() ? cache::ForwardReason::uri_miss : cache::ForwardReason::vary_miss;
   return miss(found, nullptr);
@@ -103,6 +114,11 @@ Exchange::Turn Exchange::serve_from(const cache::Variants& found, cache::Entry& 
   const cache::ReuseVerdict verdict =
       cache::judge_reuse(cache::facts_of(entry), use.plan.directives, wall_now());
   entry.touch();
+  use.lack = EntrySender::lack_of(entry, head_, unix_seconds(wall_now()), arena_);
+  if (use.lack != EntrySender::Lack::none) {
+    use.status.forwarded = cache::ForwardReason::partial;
+    return miss(found, &entry);
+  }
   use.status.ttl = verdict.ttl;
   switch (verdict.reuse) {
     case cache::Reuse::fresh:
@@ -148,7 +164,9 @@ Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matchi
   CacheUse& use = *cache_;
   cache::Cache& shared = *site_.kit().cache;
   if (use.rounds == 0) site_.kit().counters.add(stats::Counter::cache_memory_misses);
-  cache_word_ = matching != nullptr ? "validate" : "miss";
+  cache_word_ = matching == nullptr                   ? "miss"
+                : use.lack == EntrySender::Lack::none ? "validate"
+                                                      : "partial";
   if (matching != nullptr) use.stale = Ref<cache::Entry>(matching);
   use.status.ttl = std::nullopt;
   // RFC 9111 section 5.2.1.7
@@ -159,8 +177,9 @@ Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matchi
     go(Step::kPick);
     return Turn::go_on;
   }
-  const bool goes_alone =
-      use.rounds >= kMostRounds || shared.markers.has(use.key.hash, site_.kit().loop.now());
+  // A range that is not there is wanted by nobody else.
+  const bool goes_alone = use.rounds >= kMostRounds || use.lack == EntrySender::Lack::ranges ||
+                          shared.markers.has(use.key.hash, site_.kit().loop.now());
   if (goes_alone) return start_fetch(found, matching, nullptr);
   cache::Flights::Joined joined = shared.flights.join(use.key);
   if (!joined.is_first) {
@@ -191,7 +210,8 @@ Exchange::Turn Exchange::start_fetch(const cache::Variants& found, cache::Entry*
   order.stored = &found;
   order.matching = matching;
   order.flight = std::move(flight);
-  order.is_for_range = matching == nullptr;
+  order.lack = use.lack;
+  order.is_for_range = matching == nullptr || use.lack == EntrySender::Lack::ranges;
   use.fetch = Fetch::start(order);
   upstream_ = &use.fetch->answer();
   upstream_->begin(this, &arena_);
@@ -226,9 +246,11 @@ Exchange::Turn Exchange::follow_fetch() noexcept {
       use.is_fresh_fetch = true;
       use.status.is_stored = !fetch.was_validated();
       if (fetch.was_validated()) use.status.forward_status = 304;
+      if (fetch.was_completed()) use.status.forward_status = 206;
       return serve(fetch.entry(), {});
     case Fetch::Verdict::pass:
       if (serve_stale(fetch.endpoint_status(), Error())) return Turn::go_on;
+      use.status.is_stored = fetch.is_kept();
       use.status.detail = cache::to_string(fetch.why_not_stored());
       sending_ = Sending::done;
       go(Step::kRespond);
@@ -243,7 +265,7 @@ Exchange::Turn Exchange::follow_fetch() noexcept {
 // RFC 9111 section 4.2.4, RFC 5861 section 4.
 bool Exchange::serve_stale(int status, Error error) noexcept {
   CacheUse& use = *cache_;
-  if (!use.stale) return false;
+  if (!use.stale || use.lack != EntrySender::Lack::none) return false;
   const std::optional<cache::Failure> failure =
       error ? cache::Failure::unreachable : cache::failure_of(status);
   const cache::EntryFacts facts = cache::facts_of(*use.stale);
@@ -261,6 +283,13 @@ bool Exchange::serve_stale(int status, Error error) noexcept {
   return true;
 }
 
+// RFC 9111 sections 5.2.2.2 and 5.2.2.4: for a reply of our own.
+bool Exchange::had_to_validate() const noexcept {
+  if (cache_ == nullptr || !cache_->stale) return false;
+  return cache_->stale->has(cache::EntryFlag::must_revalidate) ||
+         cache_->stale->has(cache::EntryFlag::no_cache);
+}
+
 Exchange::Turn Exchange::follow_flight() noexcept {
   CacheUse& use = *cache_;
   const cache::Flight::State state = use.flight->state();
@@ -272,7 +301,16 @@ Exchange::Turn Exchange::follow_flight() noexcept {
     const Ref<cache::Entry> one[] = {use.flight->entry()};
     entry = cache::choose_variant(one, head_.fields, arena_);
   }
-  if (entry != nullptr) {
+  // The end of the flight comes in a moment: nothing was sent yet, so it can be tried again.
+  if (entry != nullptr && cache::is_broken(*entry)) {
+    if (!use.flight->is_over()) return Turn::wait;
+    entry = nullptr;
+  }
+  // RFC 9111 section 3.3: what is incomplete must not pass for the whole.
+  const bool is_there =
+      entry != nullptr && EntrySender::lack_of(*entry, head_, unix_seconds(wall_now()), arena_) ==
+                              EntrySender::Lack::none;
+  if (is_there) {
     use.status.is_collapsed = true;
     cache_word_ = "collapsed";
     return serve(Ref<cache::Entry>(entry), {});
@@ -388,6 +426,63 @@ void Exchange::invalidate_for(const http::ResponseHead& response) noexcept {
   for (uint64_t tag : stale.tags) {
     purges.purge({.what = cache::PurgeOrder::What::tag, .url = {}, .tag = tag}, arena_);
   }
+}
+
+// Keep --------------------------------------------------------------------------------------------
+
+// Before the head of a response that is passed on. RFC 9110 section 9.3.3: that of a POST may be
+// what a GET would bring. It is stored in place of what it makes invalid; purges of others that
+// came since its request was sent hold for it too.
+void Exchange::note_response(const http::ResponseHead& response) noexcept {
+  CacheUse& use = *cache_;
+  if (head_.method != http::Method::post || !use.plan.may_store) return invalidate_for(response);
+  const cache::StoreFacts facts{head_,      use.url,
+                                response,   use.sent,
+                                wall_now(), static_cast<uint32_t>(site_.kit().random.next())};
+  const cache::StorePlan plan = cache::judge_store(facts, route_->cache->rules, arena_);
+  const bool is_good =
+      plan.is_stored() && site_.kit().cache->store.purges().standing_of_fill(
+                              use.purges_at_start, plan.tags, use.key.url) == cache::Standing::good;
+  invalidate_for(response);
+  if (is_good) begin_keeping(plan, response.framing);
+}
+
+void Exchange::begin_keeping(const cache::StorePlan& plan, const http::Framing& framing) noexcept {
+  CacheUse& use = *cache_;
+  cache::MemoryStore& store = site_.kit().cache->store;
+  std::optional<uint64_t> length;
+  if (framing.kind == http::BodyKind::none) length = 0;
+  if (framing.kind == http::BodyKind::length) length = framing.length;
+  if (!store.may_store(length.value_or(0))) return;
+  use.keeping = cache::Body::make(store.budget(), length);
+  if (!use.keeping) return;
+  const cache::EntryPart part{0, use.keeping};
+  cache::EntrySpec spec = cache::spec_of(
+      plan, use.key, cache::vary_of(plan.vary, head_.fields, arena_), store.purges().last());
+  spec.complete_length = length;
+  spec.parts = {&part, 1};
+  use.kept = cache::Entry::make(store.budget(), spec);
+  use.status.is_stored = use.kept != nullptr;
+  if (!use.kept) use.keeping = nullptr;
+}
+
+void Exchange::keep(const Chain& bytes) noexcept {
+  CacheUse& use = *cache_;
+  if (!use.keeping) return;
+  const uint64_t size = use.keeping->size() + bytes.size();
+  if (site_.kit().cache->store.may_store(size) && use.keeping->append(bytes)) return;
+  use.keeping = nullptr;
+  use.kept = nullptr;
+}
+
+void Exchange::end_keeping() noexcept {
+  CacheUse& use = *cache_;
+  if (!use.keeping || !std::exchange(use.keeping, nullptr)->complete()) return;
+  WorkerKit& kit = site_.kit();
+  Ref<cache::Entry> entry = cache::settled(kit.cache->store.budget(), std::move(use.kept));
+  if (!entry || kit.cache->store.put(std::move(entry)) != cache::PutResult::stored) return;
+  kit.counters.add(stats::Counter::cache_stores);
+  kit.cache->markers.clear(use.key.hash);
 }
 
 void Exchange::end_cache_use() noexcept {

@@ -110,6 +110,7 @@ Exchange::Turn Exchange::step_reply() noexcept {
   input.request = has_head_ ? &head_ : nullptr;
   input.next_hop = last_endpoint_;
   input.request_id = request_id_;
+  input.had_to_validate = had_to_validate();
   std::optional<HandlerReply> dress;
   if (Handler* handler = site_.handler()) {
     const ErrorRow& row = error_row(error_.code());

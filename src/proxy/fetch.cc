@@ -124,12 +124,21 @@ void Fetch::prepare(const FetchOrder& order) {
   request_id_ = arena_.copy(order.request_id);
   traceparent_ = arena_.copy(order.traceparent);
   request_ = original_;
+  if (order.lack != EntrySender::Lack::none) {
+    base_ = Ref<cache::Entry>(const_cast<cache::Entry*>(order.matching));
+    if (order.lack == EntrySender::Lack::whole) ask_for_missing();
+    return;
+  }
   if (order.stored == nullptr || order.stored->is_empty()) return;
   auto* all = static_cast<cache::Stored*>(
       arena_.allocate(sizeof(cache::Stored) * cache::kMostStored, alignof(cache::Stored)));
   size_t count = 0;
   for (const Ref<cache::Entry>& entry : order.stored->all()) {
-    if (entry.get() == order.matching) matching_ = count;
+    if (entry.get() == order.matching) {
+      matching_ = count;
+    } else if (cache::has_gaps(*entry)) {
+      continue;  // a 304 that speaks of it would not do for the asker
+    }
     stored_.add(entry);
     new (&all[count++]) cache::Stored{entry->fields(), entry->times().response};
   }
@@ -180,6 +189,12 @@ void Fetch::send_head(const http::ResponseHead& head, const http::ResponseForwar
         break;
     }
   }
+  if (missing_ && head.status == 206 && complete_base(head, how)) return;
+  // A part that does not fit, or no such range any more.
+  if (missing_ && (head.status == 206 || head.status == 412 || head.status == 416)) {
+    return ask_for_all();
+  }
+  missing_ = std::nullopt;
   if (!try_store(head, how)) pass(head, how);
 }
 
@@ -190,7 +205,10 @@ bool Fetch::try_store(const http::ResponseHead& head, const http::ResponseForwar
                           sent_,     wall_now(), static_cast<uint32_t>(site_.kit().random.next())};
   const cache::StorePlan plan = cache::judge_store(facts, route_.cache->rules, arena_);
   refused_ = plan.refused;
-  if (plan.is_stored() && plan.range) refused_ = cache::NoStoreReason::kRange;
+  if (plan.is_stored() && plan.range) {
+    keep_part(plan, head, how);
+    return false;
+  }
   std::optional<uint64_t> length;
   if (how.framing.kind == http::BodyKind::none) length = 0;
   if (how.framing.kind == http::BodyKind::length) length = how.framing.length;
@@ -199,16 +217,8 @@ bool Fetch::try_store(const http::ResponseHead& head, const http::ResponseForwar
   growing_ = cache::Body::make(store.budget(), length);
   if (growing_) {
     const cache::EntryPart part{0, growing_};
-    cache::EntrySpec spec;
-    spec.key = key_;
-    spec.vary = cache::vary_of(plan.vary, original_.fields, arena_);
-    spec.status = plan.status;
-    spec.reason = plan.reason;
-    spec.fields = plan.fields;
-    spec.times = plan.times;
-    spec.flags = plan.flags;
-    spec.started = purges_at_start_;
-    spec.tags = plan.tags;
+    cache::EntrySpec spec = cache::spec_of(
+        plan, key_, cache::vary_of(plan.vary, original_.fields, arena_), purges_at_start_);
     spec.complete_length = length;
     spec.parts = {&part, 1};
     entry_ = cache::Entry::make(store.budget(), spec);
@@ -231,8 +241,12 @@ void Fetch::pass(const http::ResponseHead& head, const http::ResponseForwarding&
     kit.cache->markers.set(key_.hash, kit.loop.now() + route_.cache->rules.uncacheable_ttl);
   }
   // RFC 9111 section 4.3.3: this is the response now, not what was to be validated.
-  if (matching_ && cache::answer_of(head.status) == cache::ValidationAnswer::replaced) {
-    kit.cache->store.remove(*stored_.all()[*matching_]);
+  const cache::Entry* old = matching_ ? stored_.all()[*matching_].get() : base_.get();
+  const bool is_of_range =
+      head.status == 206 || head.status == 416;  // and says nothing of the rest
+  if (old != nullptr && !is_of_range &&
+      cache::answer_of(head.status) == cache::ValidationAnswer::replaced) {
+    kit.cache->store.remove(*old);
   }
   end_flight(cache::Flight::State::refused);
   if (asker_ == nullptr) return;
@@ -250,7 +264,8 @@ bool Fetch::freshen(const http::ResponseHead& head) {
   for (size_t i = 0; i < stored_.all().size(); ++i) {
     if ((chosen >> i & 1) == 0) continue;
     const cache::Entry& old = *stored_.all()[i];
-    Ref<cache::Entry> entry = updated(old, head);
+    const auto spec = updated(old, head);
+    Ref<cache::Entry> entry = spec ? cache::Entry::make(kit.cache->store.budget(), *spec) : nullptr;
     const bool is_ours = matching_ ? *matching_ == i : !entry_;
     if (entry) {
       if (is_ours) entry_ = entry;
@@ -268,8 +283,9 @@ bool Fetch::freshen(const http::ResponseHead& head) {
   return true;
 }
 
-// The stored response with what the 304 says of it; nothing when that is not to be stored.
-Ref<cache::Entry> Fetch::updated(const cache::Entry& old, const http::ResponseHead& head) {
+// The stored response with what a 304 or 206 says of it; nothing when that is not to be stored.
+std::optional<cache::EntrySpec> Fetch::updated(const cache::Entry& old,
+                                               const http::ResponseHead& head) {
   http::ResponseHead now;
   now.status = old.status();
   now.reason = old.head().reason;
@@ -282,7 +298,7 @@ Ref<cache::Entry> Fetch::updated(const cache::Entry& old, const http::ResponseHe
   const cache::StorePlan plan = cache::judge_store(facts, route_.cache->rules, arena_);
   if (!plan.is_stored()) {
     if (cache::is_marked(plan.refused, http::Method::get)) site_.kit().cache->store.remove(old);
-    return nullptr;
+    return std::nullopt;
   }
   cache::EntrySpec spec = old.spec();
   spec.vary = cache::vary_of(plan.vary, original_.fields, arena_);
@@ -291,7 +307,7 @@ Ref<cache::Entry> Fetch::updated(const cache::Entry& old, const http::ResponseHe
   spec.flags = plan.flags;
   spec.started = purges_at_start_;
   spec.tags = plan.tags;
-  return cache::Entry::make(site_.kit().cache->store.budget(), spec);
+  return spec;
 }
 
 // The body ----------------------------------------------------------------------------------------
@@ -299,8 +315,9 @@ Ref<cache::Entry> Fetch::updated(const cache::Entry& old, const http::ResponseHe
 void Fetch::send_body(Chain&& given) {
   Chain bytes = std::move(given);  // the giver's is empty from now on, whatever becomes of them
   has_news_ = true;
-  if (asks_again_) return;  // of a 304 there is none
+  if (asks_again_) return;
   if (verdict_ == Verdict::pass || is_overflowing_) {
+    if (place_ && growing_) add_to_part(bytes);
     if (has_asker_) passing_.append(std::move(bytes));
     return;
   }
@@ -314,26 +331,30 @@ void Fetch::send_body(Chain&& given) {
 // The rest goes to the asker as it comes; others who read along cannot be served any more.
 void Fetch::overflow(const Chain& bytes, uint64_t before) {
   refused_ = cache::NoStoreReason::kTooLarge;
-  is_overflowing_ = true;
+  // Behind a part that fills a gap there may be others, which do not come this way.
+  is_overflowing_ = !missing_;
   const uint64_t taken = growing_->size() - before;
   for (size_t i = 0, at = 0; i < bytes.slice_count(); ++i) {
     const Slice& slice = bytes.slice(i);
     const size_t skip = static_cast<size_t>(
         std::min<uint64_t>(slice.size(), taken - std::min<uint64_t>(taken, at)));
     at += slice.size();
-    if (skip < slice.size() && has_asker_) passing_.push_back(slice.sub(skip, slice.size() - skip));
+    if (skip < slice.size() && has_asker_ && is_overflowing_)
+      passing_.push_back(slice.sub(skip, slice.size() - skip));
   }
   growing_->fail();
   growing_ = nullptr;
   site_.kit().cache->markers.set(key_.hash,
                                  site_.kit().loop.now() + route_.cache->rules.uncacheable_ttl);
-  end_flight(cache::Flight::State::failed, Error(Errc::kOutOfMemory));
+  // Who has sent nothing of it yet asks for itself; for the others it broke off.
+  end_flight(cache::Flight::State::refused);
 }
 
 void Fetch::send_end(const http::FieldList* trailers) {
   has_news_ = true;
   if (asks_again_) return;
-  if (growing_) return store_whole();
+  if (growing_ && !place_) return store_whole();
+  if (growing_) store_part();
   is_passed_ = true;
   if (trailers == nullptr || asker_arena_ == nullptr) return;
   auto* fields = asker_arena_->allocate_array<http::Field>(trailers->size());
@@ -351,15 +372,7 @@ void Fetch::store_whole() {
     return end_flight(cache::Flight::State::failed, Error(Errc::kResponseIncomplete));
   }
   WorkerKit& kit = site_.kit();
-  Ref<cache::Body> compact = cache::Body::compact(body);
-  Ref<cache::Entry> entry = entry_;
-  if (compact != body) {
-    const cache::EntryPart part{0, compact};
-    cache::EntrySpec spec = entry_->spec();
-    spec.complete_length = body->size();
-    spec.parts = {&part, 1};
-    entry = cache::Entry::make(kit.cache->store.budget(), spec);
-  }
+  Ref<cache::Entry> entry = cache::settled(kit.cache->store.budget(), entry_);
   if (entry && kit.cache->store.put(entry) == cache::PutResult::stored) {
     kit.counters.add(stats::Counter::cache_stores);
     kit.cache->markers.clear(key_.hash);
@@ -375,7 +388,12 @@ size_t Fetch::pending() const noexcept {
 // Failing -----------------------------------------------------------------------------------------
 
 Error Fetch::error() const noexcept {
-  const bool is_for_asker_alone = verdict_ == Verdict::pass || is_overflowing_;
+  // The rest of what is of no use need not come.
+  const bool is_in_vain = (asks_again_ && endpoint_status_ != 304) ||
+                          (missing_ && refused_ == cache::NoStoreReason::kTooLarge);
+  if (is_in_vain) return Error(Errc::kClientGone);
+  const bool is_for_asker_alone =
+      (verdict_ == Verdict::pass || is_overflowing_) && !(place_ && growing_);
   return is_for_asker_alone && !has_asker_ ? Error(Errc::kClientGone) : Error();
 }
 
@@ -393,6 +411,7 @@ void Fetch::abort(CloseReason) noexcept {
   Error why = exchange_->error();
   exchange_ = nullptr;
   has_news_ = true;
+  if (asks_again_ && why.code() == Errc::kClientGone) return tell();  // cut by ourselves
   asks_again_ = false;
   if (!why) why = Error(Errc::kResponseIncomplete);
   if (verdict_ == Verdict::asking) verdict_ = Verdict::failed;

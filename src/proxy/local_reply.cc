@@ -244,8 +244,9 @@ int status_for(Errc code) noexcept { return error_row(code).status; }
 
 LocalReply make_error_reply(const ErrorReplyInput& input, Arena& arena) {
   const Errc code = input.error.code();
-  const ErrorRow& row = error_row(code);
-  const int status = status_for(code);
+  ErrorRow row = error_row(code);
+  if (input.had_to_validate && row.status == 502) row.status = 504;
+  const int status = row.status;
   if (status == 0) {
     LocalReply nothing;
     nothing.head.status = 0;

@@ -412,6 +412,40 @@ TEST_CASE("e2e/collapse: a body over max_object reaches its client whole, howeve
 }
 
 TEST_CASE(
+    "e2e/collapse: a body that outgrows the limit ends for those who follow, never as whole") {
+  const std::string half = repeat("0123456789abcdef", 2000);
+  const std::string rest = repeat("the rest of it..", 80'000);
+  Gate asked, go_on;
+  Origin origin([&](OriginConn& c) {
+    for (;;) {
+      c.expect_request();
+      c.send(begin_of(true, 0) + chunk(half));
+      if (c.index() == 0) {
+        asked.open();
+        go_on.wait();
+      }
+      c.send(chunk(rest) + "0\r\n\r\n");
+    }
+  });
+  Sluice sluice(kCached, values(origin.address()));
+  std::vector<Wire> clients = connect_all(sluice, 10);
+  clients[0].send(request_text());
+  asked.wait();
+  for (size_t i = 1; i < clients.size(); ++i) clients[i].send(request_text());
+  for (Wire& client : clients) read_half(client, true, half);
+  go_on.open();
+  CHECK((read_rest(clients[0], true, 0) == rest));
+  for (size_t i = 1; i < clients.size(); ++i) {
+    clients[i].wait_for_end();
+    CHECK_FALSE(clients[i].rest().ends_with("\r\n0\r\n\r\n"));
+  }
+  // Nobody waits for another any more.
+  Wire later = Wire::to_port(sluice.port());
+  later.send(request_text());
+  CHECK((later.read_response().body == half + rest));
+}
+
+TEST_CASE(
     "e2e/collapse: a client that has to wait while the body outgrows the limit loses nothing") {
   constexpr size_t kPieces = 3000;
   std::atomic<size_t> sent{0};

@@ -299,6 +299,41 @@ TEST_CASE(
   CHECK(response.body == "busy");
 }
 
+TEST_CASE("e2e/cache: without an endpoint must-revalidate means 504 (RFC 9111 5.2.2.2)") {
+  enum class Fault : uint8_t { refuses, resets, is_silent };
+  struct Row {
+    Fault fault;
+    const char* reason;
+  };
+  const Row rows[] = {{Fault::refuses, "connect_refused"},
+                      {Fault::resets, "reset_before_headers"},
+                      {Fault::is_silent, "header_timeout"}};
+  for (const char* forbids : {", must-revalidate", ", proxy-revalidate", ", s-maxage=10",
+                              ", no-cache", ", must-revalidate, stale-if-error=600"}) {
+    for (const Row& row : rows) {
+      CAPTURE(forbids);
+      CAPTURE(row.reason);
+      Origin origin([&](OriginConn& c) {
+        c.expect_request();
+        if (c.index() > 0) {
+          if (row.fault == Fault::is_silent) c.wait_for_end();
+          return;
+        }
+        c.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n" + stale(forbids) +
+               "\r\nold");
+      });
+      Sluice sluice(kCached, values(origin.address(), "", "300ms"));
+      CHECK(ask(sluice, "/").body == "old");
+      if (row.fault == Fault::refuses) origin.stop();
+      const Message response = ask(sluice, "/");
+      CHECK(response.status == 504);
+      CHECK(has(response.field("Proxy-Status"), row.reason));
+      CHECK(response.body.starts_with("504 "));
+      CHECK_FALSE(has(response.body, "old"));
+    }
+  }
+}
+
 TEST_CASE("e2e/cache: max-stale accepts the old one; max-age of the request limits it") {
   Origin origin(first_then(answer(200, "old", stale()),
                            [](const Message&) { return answer(200, "new", stale("", "2")); }));

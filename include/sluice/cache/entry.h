@@ -59,7 +59,7 @@ constexpr uint16_t operator|(EntryFlag a, EntryFlag b) noexcept {
 }
 
 // A run of the representation's bytes: one from 0 for a whole response, or the ranges of 206s
-// (RFC 9111 sections 3.3 and 3.4) in order, without overlap.
+// (RFC 9111 sections 3.3 and 3.4) as parts.h puts them together; their complete length is known.
 struct EntryPart {
   uint64_t first = 0;
   Ref<Body> body;
@@ -109,7 +109,7 @@ class Entry final : public EvictionNode {
   std::span<const EntryPart> parts() const noexcept { return parts_; }
   // The length of the whole representation; nullopt while only its end will tell.
   std::optional<uint64_t> complete_length() const noexcept;
-  // All bytes of the representation are here.
+  // All bytes of the representation are here, in one body. Several may be all of it too (parts.h).
   bool is_whole() const noexcept;
 
   // A soft purge: no longer fresh, whatever its times say.

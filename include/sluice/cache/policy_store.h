@@ -63,6 +63,10 @@ struct StorePlan {
 
 StorePlan judge_store(const StoreFacts& facts, const CacheRules& rules, Arena& arena);
 
+// The entry that a plan makes, but for its parts. Views of the plan's and the key's.
+EntrySpec spec_of(const StorePlan& plan, const Key& key, std::span<const VaryField> vary,
+                  uint64_t started) noexcept;
+
 // How long it is worth keeping an entry from the moment it came.
 Duration storage_time(const EntryTimes& times, bool has_validator,
                       const CacheRules& rules) noexcept;

@@ -40,7 +40,9 @@ struct StructuredMember {
 
 class StructuredReader {
  public:
-  explicit StructuredReader(std::string_view line) noexcept;
+  // Keys are in lower case (section 3.1.2); of a field that is older than this, in any.
+  enum class Keys : uint8_t { lower, any_case };
+  explicit StructuredReader(std::string_view line, Keys keys = Keys::lower) noexcept;
 
   // The next member of a dictionary or of a list; false at the end and after a fault.
   bool next(StructuredMember& member) noexcept;
@@ -65,6 +67,7 @@ class StructuredReader {
   size_t skip_white(std::string_view white) noexcept;
 
   std::string_view rest_;
+  Keys keys_;
   bool needs_member_ = false;  // behind a comma
   bool failed_ = false;
 };

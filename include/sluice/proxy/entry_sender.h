@@ -26,6 +26,11 @@ class EntrySender {
 
   const cache::Entry& entry() const noexcept { return *entry_; }
 
+  // Which bytes that the answer to the request takes the entry has not and will not have.
+  enum class Lack : uint8_t { none, ranges, whole };
+  static Lack lack_of(const cache::Entry& entry, const http::RequestHead& request, int64_t now,
+                      Arena& arena) noexcept;
+
   // `how` without framing, which is chosen here. Returns the status that was sent.
   int send_head(http::ResponseForwarding how, int64_t now, ClientStream& client);
 
@@ -42,7 +47,10 @@ class EntrySender {
   void choose(int64_t now);
   void choose_ranges();
   http::ResponseHead head_for(int status);
+  Lack lack() const noexcept;
   void begin_range();
+  void begin_run(uint64_t first, uint64_t size);
+  void go_to_next_part();
   bool send_piece(ClientStream& client, uint64_t& bytes);
   void send_text(ClientStream& client, void (EntrySender::*write)(ChainWriter&) const,
                  uint64_t& bytes);
@@ -55,6 +63,7 @@ class EntrySender {
   int status_ = 0;
   bool has_body_ = false;
   std::optional<cache::BodyReader> reader_;
+  size_t part_ = 0;  // of the entry, where the reader is
   static constexpr uint64_t kToTheEnd = UINT64_MAX;
   uint64_t left_ = kToTheEnd;           // of the run under way
   http::ByteRanges* ranges_ = nullptr;  // of a 206; in the arena

@@ -35,6 +35,10 @@
 #include "sluice/upstream/pool.h"
 #include "sluice/upstream/upstream_stream.h"
 
+namespace sluice::cache {
+struct StorePlan;
+}
+
 namespace sluice::proxy {
 
 struct LocalReply;
@@ -145,7 +149,12 @@ class Exchange final : public ClientListener,
   Turn follow_fetch() noexcept;
   Turn follow_flight() noexcept;
   bool serve_stale(int status, Error error) noexcept;
+  bool had_to_validate() const noexcept;
   void invalidate_for(const http::ResponseHead& response) noexcept;
+  void note_response(const http::ResponseHead& response) noexcept;
+  void begin_keeping(const cache::StorePlan& plan, const http::Framing& framing) noexcept;
+  void keep(const Chain& bytes) noexcept;
+  void end_keeping() noexcept;
   std::string_view cache_lines() noexcept;
   std::string_view response_lines() noexcept;
   void account(const ClientInfo& client) noexcept;

@@ -4,7 +4,9 @@
 // who asked (the asker) it is an endpoint's stream. When the head comes it decides: a response that
 // is stored goes into an entry, from which the asker and everybody else is served as it grows; any
 // other is passed on to the asker as it comes, with backpressure; a 304 to our own conditions
-// freshens the stored entry. The asker may leave: what is being stored is fetched to its end.
+// freshens the stored entry. A range that the asker wanted is passed on and kept as a part of an
+// entry; what an entry lacks for an asker who wants all of it is fetched by a range of our own. The
+// asker may leave: what is being stored is fetched to its end.
 //
 // Owner: itself; ends when its exchange has ended and its asker has let go, and then buries itself.
 // Thread: the worker's. Both sides are told of progress at the end of the turn, never inside a
@@ -18,10 +20,12 @@
 
 #include "sluice/base/arena.h"
 #include "sluice/cache/cache.h"
+#include "sluice/cache/parts.h"
 #include "sluice/cache/policy_store.h"
 #include "sluice/cache/policy_validate.h"
 #include "sluice/loop/loop.h"
 #include "sluice/proxy/client_stream.h"
+#include "sluice/proxy/entry_sender.h"
 #include "sluice/proxy/site.h"
 #include "sluice/upstream/upstream_stream.h"
 
@@ -43,6 +47,8 @@ struct FetchOrder {
   const cache::Entry* matching = nullptr;   // of them: the one that goes with the request
   Ref<cache::Flight> flight = {};           // who waits; none when nobody can
   bool is_for_range = false;                // the asker's Range goes along
+  // What `matching` has not of the bytes asked for: then it is not validated, but added to.
+  EntrySender::Lack lack = EntrySender::Lack::none;
 };
 
 // How the try at an endpoint went, for the asker's log line.
@@ -71,7 +77,9 @@ class Fetch final : public ClientStream,
   Verdict verdict() const noexcept { return verdict_; }
   const Ref<cache::Entry>& entry() const noexcept { return entry_; }
   cache::NoStoreReason why_not_stored() const noexcept { return refused_; }
-  bool was_validated() const noexcept { return was_validated_; }  // by a 304
+  bool was_validated() const noexcept { return was_validated_; }        // by a 304
+  bool was_completed() const noexcept { return missing_.has_value(); }  // with `serve`: by a 206
+  bool is_kept() const noexcept { return place_.has_value(); }  // with `pass`: stored as a part
   // The entry's body broke off for want of room, and answer() brings what comes after it.
   bool is_overflowing() const noexcept { return is_overflowing_; }
   // Lines that the exchange wanted in the head of what is passed.
@@ -151,7 +159,14 @@ class Fetch final : public ClientStream,
   void pass(const http::ResponseHead& head, const http::ResponseForwarding& how);
   bool try_store(const http::ResponseHead& head, const http::ResponseForwarding& how);
   bool freshen(const http::ResponseHead& head);
-  Ref<cache::Entry> updated(const cache::Entry& old, const http::ResponseHead& head);
+  std::optional<cache::EntrySpec> updated(const cache::Entry& old, const http::ResponseHead& head);
+  void keep_part(const cache::StorePlan& plan, const http::ResponseHead& head,
+                 const http::ResponseForwarding& how);
+  void add_to_part(const Chain& bytes);
+  void store_part();
+  void ask_for_missing();
+  bool complete_base(const http::ResponseHead& head, const http::ResponseForwarding& how);
+  void ask_for_all();
   void overflow(const Chain& bytes, uint64_t before);
   void store_whole();
   void end_flight(cache::Flight::State state, Error error = {}) noexcept;
@@ -196,6 +211,9 @@ class Fetch final : public ClientStream,
   TryFacts facts_;
   Ref<cache::Entry> entry_;
   Ref<cache::Body> growing_;
+  Ref<cache::Entry> base_;                    // which lacks what is asked for
+  std::optional<http::ByteRange> missing_;    // of it, asked for so that it is whole
+  std::optional<cache::PartPlace> place_;     // of what is passed on and kept
   Interim* interim_ = nullptr;                // the oldest one not taken; in the asker's arena
   const http::ResponseHead* head_ = nullptr;  // of what is passed; in the asker's arena
   std::string_view extra_lines_;

@@ -42,6 +42,9 @@ struct ErrorReplyInput {
   std::string_view next_hop;                   // endpoint name, "" when none was chosen
   std::string_view request_id;
   uint32_t retry_after_s = 1;           // for 503
+  // A stored response was there, which must not be used unvalidated: what would be a 502 is 504
+  // then (RFC 9111 section 5.2.2.2).
+  bool had_to_validate = false;
   const HandlerReply* dress = nullptr;  // fields and body in place of our own; copied
 };
 // Proxy-Status (RFC 9209), Retry-After on 503, Allow on 405, text or JSON by Accept, no version

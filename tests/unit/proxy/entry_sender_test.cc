@@ -208,4 +208,86 @@ TEST_CASE("proxy/entry_sender: a client that does not read is given no more") {
   CHECK(test.client.sent.size() == 1'000'000);
 }
 
+// Parts of an incomplete response --------------------------------------------------------------
+
+namespace {
+
+// "abcdefghij" of which only 2-4 and 4-6 (overlapping) and 8-9 are there.
+struct Parts : Case {
+  explicit Parts(const std::string& range_value) : Case(10, range_value) {
+    body->fail();
+    const cache::EntryPart parts[] = {{2, cache::Body::copy_of(budget, "cdXX")},
+                                      {4, cache::Body::copy_of(budget, "efg")},
+                                      {8, cache::Body::copy_of(budget, "ij")}};
+    cache::EntrySpec spec = entry->spec();
+    spec.parts = parts;
+    entry = cache::Entry::make(budget, spec);
+    REQUIRE(entry);
+  }
+  EntrySender::Lack lack() { return EntrySender::lack_of(*entry, request, 0, arena); }
+};
+
+}  // namespace
+
+TEST_CASE("proxy/entry_sender: ranges within stored parts are sent, across their seams") {
+  struct Row {
+    const char* range;
+    const char* bytes;
+  };
+  for (const Row& row : {Row{"bytes=2-6", "cdefg"}, Row{"bytes=3-4", "de"}, Row{"bytes=5-5", "f"},
+                         Row{"bytes=8-", "ij"}, Row{"bytes=-2", "ij"}, Row{"bytes=9-99", "j"}}) {
+    CAPTURE(row.range);
+    Parts test(row.range);
+    CHECK(test.lack() == EntrySender::Lack::none);
+    CHECK(test.begin() == 206);
+    CHECK(test.go_on() == Progress::all_sent);
+    CHECK(test.client.sent == row.bytes);
+    CHECK(test.client.ended);
+  }
+}
+
+TEST_CASE("proxy/entry_sender: several ranges are sent when all of them are there") {
+  Parts there("bytes=2-3,8-9");
+  CHECK(there.lack() == EntrySender::Lack::none);
+  CHECK(there.begin() == 206);
+  CHECK(there.go_on() == Progress::all_sent);
+  CHECK(there.client.sent.find("\r\n\r\ncd\r\n") != std::string::npos);
+  CHECK(there.client.sent.find("\r\n\r\nij\r\n") != std::string::npos);
+  CHECK(Parts("bytes=2-3,7-9").lack() == EntrySender::Lack::ranges);
+}
+
+TEST_CASE("proxy/entry_sender: an incomplete entry is never the whole (RFC 9111 3.3)") {
+  CHECK(Parts("").lack() == EntrySender::Lack::whole);
+  CHECK(Parts("lines=1-2").lack() == EntrySender::Lack::whole);
+  CHECK(Parts("bytes=0-3").lack() == EntrySender::Lack::ranges);
+  CHECK(Parts("bytes=5-7").lack() == EntrySender::Lack::ranges);
+  CHECK(Parts("bytes=10-").lack() == EntrySender::Lack::none);  // 416 takes no bytes
+  Parts head("");
+  head.request.method = http::Method::head;
+  CHECK(head.lack() == EntrySender::Lack::none);
+}
+
+TEST_CASE("proxy/entry_sender: stored parts and one that still comes are sent as one body") {
+  Case test(10);
+  test.body->fail();
+  const Ref<cache::Body> growing = cache::Body::make(test.budget, 4);
+  const cache::EntryPart parts[] = {{0, cache::Body::copy_of(test.budget, "abc")},
+                                    {3, growing},
+                                    {7, cache::Body::copy_of(test.budget, "hij")}};
+  cache::EntrySpec spec = test.entry->spec();
+  spec.parts = parts;
+  test.entry = cache::Entry::make(test.budget, spec);
+  CHECK(EntrySender::lack_of(*test.entry, test.request, 0, test.arena) == EntrySender::Lack::none);
+  CHECK(test.begin() == 200);
+  CHECK(test.client.how.framing.length == 10);
+  CHECK(test.go_on() == Progress::body_grows);
+  CHECK(test.client.sent == "abc");
+  CHECK(growing->append("de"));
+  CHECK(test.go_on() == Progress::body_grows);
+  CHECK(growing->append("fg"));
+  CHECK(test.go_on() == Progress::all_sent);
+  CHECK(test.client.sent == "abcdefghij");
+  growing->complete();
+}
+
 }  // namespace sluice::proxy
