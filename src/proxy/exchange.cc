@@ -538,7 +538,11 @@ Exchange::Turn Exchange::step_judge() noexcept {
 Exchange::Turn Exchange::step_respond() noexcept {
   SL_CHECK(upstream_ != nullptr && upstream_->head() != nullptr && !response_begun_);
   const http::ResponseHead& response = *upstream_->head();
-  if (cache_ != nullptr) note_response(response);
+  if (cache_ != nullptr) {
+    note_response(response);
+  } else if (site_.has_cache()) {
+    invalidate_for(response);
+  }
   http::ResponseForwarding how;
   how.framing = response.framing;
   // RFC 9110 sections 8.6 and 9.3.2: HEAD and 304 may tell the length of what they do not carry.

@@ -14,6 +14,7 @@
 #include "sluice/cache/policy_status.h"
 #include "sluice/cache/policy_store.h"
 #include "sluice/cache/purge_hub.h"
+#include "sluice/cache/store_redis.h"
 #include "sluice/cache/vary.h"
 #include "sluice/proxy/entry_sender.h"
 #include "sluice/proxy/exchange.h"
@@ -60,6 +61,10 @@ struct Exchange::CacheUse final : cache::FlightWaiter {
   Ref<cache::Body> keeping;
   Ref<cache::Entry> kept;
   bool is_fresh_fetch = false;  // what is sent came for this very request
+  bool is_counted = false;      // as a miss of the memory tier
+  bool has_looked = false;      // in the shared tier
+  bool only_looks = false;      // the next fetch asks the shared tier alone
+  bool is_from_shared = false;  // what is served was found there
   uint8_t rounds = 0;
   uint8_t failures = 0;
 };
@@ -122,22 +127,23 @@ Exchange::Turn Exchange::serve_from(const cache::Variants& found, cache::Entry& 
   use.status.ttl = verdict.ttl;
   switch (verdict.reuse) {
     case cache::Reuse::fresh:
-      counters.add(stats::Counter::cache_memory_hits);
+      if (!use.is_from_shared) counters.add(stats::Counter::cache_memory_hits);
       cache_word_ = "hit";
       break;
     case cache::Reuse::stale_while_revalidate:
       refresh(found, entry);
       [[fallthrough]];
     case cache::Reuse::max_stale:
-      counters.add(stats::Counter::cache_memory_stale);
+      if (!use.is_from_shared) counters.add(stats::Counter::cache_memory_stale);
       cache_word_ = "stale";
       break;
     case cache::Reuse::must_validate:
       use.status.forwarded = verdict.reason;
+      use.is_from_shared = false;
       return miss(found, &entry);
   }
   use.status.forwarded = cache::ForwardReason::none;
-  return serve(Ref<cache::Entry>(&entry), "memory");
+  return serve(Ref<cache::Entry>(&entry), use.is_from_shared ? "redis" : "memory");
 }
 
 Exchange::Turn Exchange::serve(Ref<cache::Entry> entry, std::string_view detail) noexcept {
@@ -156,6 +162,7 @@ void Exchange::refresh(const cache::Variants& found, cache::Entry& entry) noexce
   order.stored = &found;
   order.matching = &entry;
   order.flight = std::move(joined.flight);
+  order.may_look = !cache_->is_from_shared;
   Fetch::start(order)->answer().release();
 }
 
@@ -163,16 +170,23 @@ void Exchange::refresh(const cache::Variants& found, cache::Entry& entry) noexce
 Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matching) noexcept {
   CacheUse& use = *cache_;
   cache::Cache& shared = *site_.kit().cache;
-  if (use.rounds == 0) site_.kit().counters.add(stats::Counter::cache_memory_misses);
+  if (!std::exchange(use.is_counted, true)) {
+    site_.kit().counters.add(stats::Counter::cache_memory_misses);
+  }
   cache_word_ = matching == nullptr                   ? "miss"
                 : use.lack == EntrySender::Lack::none ? "validate"
                                                       : "partial";
   if (matching != nullptr) use.stale = Ref<cache::Entry>(matching);
   use.status.ttl = std::nullopt;
   // RFC 9111 section 5.2.1.7
-  if (use.plan.directives.only_if_cached) return fail(Error(Errc::kNotCached));
+  const bool only_if_cached = use.plan.directives.only_if_cached;
   // A response to HEAD is not stored; one that is stored already may be validated by GET.
-  if (!use.plan.may_store || (head_.method == http::Method::head && matching == nullptr)) {
+  const bool is_passed =
+      !use.plan.may_store || (head_.method == http::Method::head && matching == nullptr);
+  if (only_if_cached || is_passed) {
+    use.only_looks = may_look_shared();
+    if (use.only_looks) return start_fetch(found, matching, nullptr);
+    if (only_if_cached) return fail(Error(Errc::kNotCached));
     route_->pool->count_request(site_.kit().loop.now());
     go(Step::kPick);
     return Turn::go_on;
@@ -180,7 +194,10 @@ Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matchi
   // A range that is not there is wanted by nobody else.
   const bool goes_alone = use.rounds >= kMostRounds || use.lack == EntrySender::Lack::ranges ||
                           shared.markers.has(use.key.hash, site_.kit().loop.now());
-  if (goes_alone) return start_fetch(found, matching, nullptr);
+  if (goes_alone) {
+    use.has_looked = use.lack != EntrySender::Lack::ranges;
+    return start_fetch(found, matching, nullptr);
+  }
   cache::Flights::Joined joined = shared.flights.join(use.key);
   if (!joined.is_first) {
     if (!use.follow(joined.flight)) return start_fetch(found, matching, nullptr);
@@ -202,6 +219,12 @@ Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matchi
   return start_fetch(found, matching, std::move(joined.flight));
 }
 
+// Once a request, while the server of the key is there.
+bool Exchange::may_look_shared() const noexcept {
+  const cache::SharedStore* shared = site_.kit().shared;
+  return shared != nullptr && !cache_->has_looked && shared->is_up(cache_->key);
+}
+
 Exchange::Turn Exchange::start_fetch(const cache::Variants& found, cache::Entry* matching,
                                      Ref<cache::Flight> flight) noexcept {
   CacheUse& use = *cache_;
@@ -212,6 +235,9 @@ Exchange::Turn Exchange::start_fetch(const cache::Variants& found, cache::Entry*
   order.flight = std::move(flight);
   order.lack = use.lack;
   order.is_for_range = matching == nullptr || use.lack == EntrySender::Lack::ranges;
+  order.may_look = !std::exchange(use.has_looked, true);
+  order.only_looks = std::exchange(use.only_looks, false);
+  order.directives = &use.plan.directives;
   use.fetch = Fetch::start(order);
   upstream_ = &use.fetch->answer();
   upstream_->begin(this, &arena_);
@@ -242,6 +268,12 @@ Exchange::Turn Exchange::follow_fetch() noexcept {
   switch (fetch.verdict()) {
     case Fetch::Verdict::asking:
       break;
+    case Fetch::Verdict::found:
+      return serve_found(fetch.entry());
+    case Fetch::Verdict::absent:
+      drop_fetch();
+      go(Step::kLookup);
+      return Turn::go_on;
     case Fetch::Verdict::serve:
       use.is_fresh_fetch = true;
       use.status.is_stored = !fetch.was_validated();
@@ -262,9 +294,25 @@ Exchange::Turn Exchange::follow_fetch() noexcept {
   return Turn::wait;
 }
 
+// By the rules for what is in memory, where it may be by now.
+Exchange::Turn Exchange::serve_found(Ref<cache::Entry> entry) noexcept {
+  drop_fetch();
+  cache_->is_from_shared = true;
+  cache::Variants found;
+  found.add(entry);
+  go(Step::kLookup);
+  return serve_from(found, *entry);
+}
+
+void Exchange::drop_fetch() noexcept {
+  drop_connection(CloseReason::kDone);
+  cache_->fetch = nullptr;
+}
+
 // RFC 9111 section 4.2.4, RFC 5861 section 4.
 bool Exchange::serve_stale(int status, Error error) noexcept {
   CacheUse& use = *cache_;
+  if (use.fetch != nullptr && use.fetch->matching()) use.stale = use.fetch->matching();
   if (!use.stale || use.lack != EntrySender::Lack::none) return false;
   const std::optional<cache::Failure> failure =
       error ? cache::Failure::unreachable : cache::failure_of(status);
@@ -273,8 +321,7 @@ bool Exchange::serve_stale(int status, Error error) noexcept {
                                           route_->cache->rules, wall_now())) {
     return false;
   }
-  drop_connection(CloseReason::kDone);
-  use.fetch = nullptr;
+  drop_fetch();
   site_.kit().counters.add(stats::Counter::cache_memory_stale);
   cache_word_ = "stale";
   use.status.forwarded = cache::ForwardReason::none;
@@ -411,14 +458,14 @@ std::string_view Exchange::response_lines() noexcept {
   return {both, ours.size() + sticky.size()};
 }
 
-// RFC 9111 section 4.4: what an unsafe method may have changed.
+// RFC 9111 section 4.4: what an unsafe method may have changed, on whatever route it came.
 void Exchange::invalidate_for(const http::ResponseHead& response) noexcept {
   if (http::is_safe(head_.method)) return;
-  CacheUse& use = *cache_;
+  const cache::KeyUrl url{client_info_.scheme, head_.authority, target_};
   cache::PurgeHub& purges = *site_.kit().purges;
-  const cache::Invalidation stale = cache::judge_invalidation(head_, use.url, response, arena_);
+  const cache::Invalidation stale = cache::judge_invalidation(head_, url, response, arena_);
   for (std::string_view target : stale.targets) {
-    auto key = cache::make_key({use.url.scheme, use.url.authority, target}, {}, {},
+    auto key = cache::make_key({url.scheme, url.authority, target}, {}, {},
                                site_.kit().cache->secret, arena_);
     if (!key) continue;
     purges.purge({.what = cache::PurgeOrder::What::url, .url = std::string(key->url)}, arena_);

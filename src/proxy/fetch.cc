@@ -93,7 +93,7 @@ http::RequestHead with_conditions(const http::RequestHead& from,
 
 Fetch* Fetch::start(const FetchOrder& order) {
   auto* fetch = new Fetch(order);
-  fetch->ask();
+  fetch->begin();
   return fetch;
 }
 
@@ -104,7 +104,10 @@ Fetch::Fetch(const FetchOrder& order)
       ip_(order.client.ip),
       listener_(order.client.listener),
       info_(order.client),
-      flight_(order.flight) {
+      flight_(order.flight),
+      may_look_(order.may_look),
+      only_looks_(order.only_looks) {
+  if (order.directives != nullptr) directives_ = *order.directives;
   site_.enter();
   site_.kit().background.push_back(*this);
   info_.ip = ip_;
@@ -129,12 +132,19 @@ void Fetch::prepare(const FetchOrder& order) {
     if (order.lack == EntrySender::Lack::whole) ask_for_missing();
     return;
   }
-  if (order.stored == nullptr || order.stored->is_empty()) return;
+  if (order.stored != nullptr) validate(*order.stored, order.matching);
+}
+
+// What is stored is to be validated, if it can be.
+void Fetch::validate(const cache::Variants& stored, const cache::Entry* matching) {
+  stored_.clear();
+  matching_ = std::nullopt;
+  if (stored.is_empty()) return;
   auto* all = static_cast<cache::Stored*>(
       arena_.allocate(sizeof(cache::Stored) * cache::kMostStored, alignof(cache::Stored)));
   size_t count = 0;
-  for (const Ref<cache::Entry>& entry : order.stored->all()) {
-    if (entry.get() == order.matching) {
+  for (const Ref<cache::Entry>& entry : stored.all()) {
+    if (entry.get() == matching) {
       matching_ = count;
     } else if (cache::has_gaps(*entry)) {
       continue;  // a 304 that speaks of it would not do for the asker
@@ -269,6 +279,7 @@ bool Fetch::freshen(const http::ResponseHead& head) {
     const bool is_ours = matching_ ? *matching_ == i : !entry_;
     if (entry) {
       if (is_ours) entry_ = entry;
+      write_behind(entry);
       kit.cache->store.put(std::move(entry));
     } else if (is_ours) {
       entry_ = Ref<cache::Entry>(stored_.all()[i]);
@@ -377,6 +388,7 @@ void Fetch::store_whole() {
     kit.counters.add(stats::Counter::cache_stores);
     kit.cache->markers.clear(key_.hash);
   }
+  if (entry) write_behind(entry);
   end_flight(cache::Flight::State::stored);
 }
 
@@ -430,6 +442,13 @@ void Fetch::end() noexcept {
 void Fetch::cancel() noexcept {
   Background::unlink();
   asks_again_ = false;
+  if (look_.is_pending()) {
+    look_.cancel();
+    verdict_ = Verdict::failed;
+    error_ = Error(Errc::kDraining);
+    has_news_ = true;
+    tell();
+  }
   if (exchange_ != nullptr) exchange_->cancel(Errc::kDraining);
 }
 
@@ -481,7 +500,8 @@ void Fetch::on_turn_end() noexcept {
   if (std::exchange(wakes_exchange_, false) && exchange_ != nullptr) {
     exchange_->on_client_progress();
   }
-  if (exchange_ != nullptr || has_asker_ || asks_again_ || is_buried_) return;
+  const bool is_under_way = exchange_ != nullptr || asks_again_ || look_.is_pending();
+  if (is_under_way || has_asker_ || is_buried_) return;
   is_buried_ = true;
   end_flight(cache::Flight::State::failed, Error(Errc::kCancelled));
   site_.kit().loop.bury(this);

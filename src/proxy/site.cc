@@ -127,6 +127,7 @@ Site::Site(WorkerKit& kit, config::SnapshotPtr snapshot,
     made.request_edits = edits_of(route.request_headers);
     made.response_edits = edits_of(route.response_headers);
     if (route.cache) {
+      has_cache_ = true;
       made.cache = make_site_cache(route, snapshot_->config);
       // An endpoint may give Surrogate-Control only to who says that it knows it.
       if (made.cache->is_surrogate) {

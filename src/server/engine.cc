@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "sluice/base/check.h"
 #include "sluice/base/log.h"
 #include "sluice/server/listener_plan.h"
 
@@ -13,6 +14,23 @@ namespace {
 uint64_t open_files_limit() {
   rlimit limit{};
   return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
+const std::string kSecret = "sluice:";
+
+cache::SharedSettings shared_settings(const config::CacheRedis& redis) {
+  cache::SharedSettings settings;
+  settings.timeout = redis.timeout;
+  settings.lease_wait = redis.lease_wait;
+  settings.prefix = redis.prefix;
+  std::vector<std::string> urls = redis.urls;
+  if (!redis.url.empty()) urls.push_back(redis.url);
+  for (const std::string& url : urls) {
+    Result<redis::Address> address = redis::parse_address(url);
+    SL_CHECK(address);  // checked with the configuration
+    settings.servers.push_back(std::move(*address));
+  }
+  return settings;
 }
 
 }  // namespace
@@ -25,7 +43,7 @@ Engine::Engine(loop::Loop& loop, uint32_t workers)
       health_(loop, block_.counters),
       ceiling_(std::make_shared<downstream::ClientCeiling>(
           downstream::ClientCeiling::for_limit(open_files_limit(), workers))),
-      cache_({}, "sluice:", workers),
+      cache_({}, kSecret, workers),
       purges_(loop, cache_, block_.counters),
       fleet_(workers, {loop, stats_, names_, *logs_, cache_, purges_}) {
   log_attach(&logs_->diagnostics(workers));
@@ -73,6 +91,7 @@ PreparedDoors Engine::prepare_doors(const std::vector<config::Listener>& wanted,
 
 void Engine::publish(config::Config config, Needs needs, std::function<void()> done) {
   const uint64_t generation = snapshot_ == nullptr ? 1 : snapshot_->generation + 1;
+  const config::SnapshotPtr before = std::move(snapshot_);
   snapshot_ = config::make_snapshot(std::move(config), generation);
   auto installation = std::make_shared<Installation>();
   installation->snapshot = snapshot_;
@@ -81,11 +100,22 @@ void Engine::publish(config::Config config, Needs needs, std::function<void()> d
   installation->doors = needs.doors;
   const config::CacheMemory& memory = snapshot_->config.cache.memory;
   cache_.store.set_limits(memory.size, memory.max_object);
+  switch_tier(before == nullptr ? nullptr : &before->config);
+  installation->tier = tier_;
   doors_ = std::move(needs.doors);
   health_.apply(snapshot_, installation->pools);
   // The log first, so that the first request of a generation is in it.
   if (needs.access_changes) switch_access(std::move(needs.access));
   fleet_.install(installation, std::move(done));
+}
+
+void Engine::switch_tier(const config::Config* before) {
+  const std::optional<config::CacheRedis>& redis = snapshot_->config.cache.redis;
+  if (before == nullptr && redis) cache_.secret = HashSecret(kSecret + redis->secret);
+  if (before != nullptr && before->cache.redis == redis) return;
+  tier_ = nullptr;
+  if (redis) tier_ = std::make_shared<cache::SharedTier>(shared_settings(*redis), cache_.secret);
+  purges_.connect(tier_);
 }
 
 // The rings that go are emptied off the loop, because that waits for the writer, and so for a disk.

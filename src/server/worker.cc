@@ -7,6 +7,7 @@
 
 #include "sluice/base/check.h"
 #include "sluice/base/log.h"
+#include "sluice/cache/store_redis.h"
 #include "sluice/loop/timer.h"
 #include "sluice/proxy/site.h"
 #include "sluice/upstream/connection_pool.h"
@@ -37,6 +38,7 @@ struct Worker::Inside {
   ~Inside();
 
   void install(const Installation& installation, Worker& worker);
+  void switch_tier(const std::shared_ptr<cache::SharedTier>& tier);
   Open* find(const DoorId& id) noexcept;
   void drain_listener(Open open);
   void drain_all();
@@ -50,7 +52,9 @@ struct Worker::Inside {
   stats::NameTable& names;
   upstream::ConnectionPool pool;
   proxy::WorkerKit kit;
-  std::vector<std::unique_ptr<proxy::Site>> old_sites;  // with exchanges under way
+  std::unique_ptr<cache::SharedStore> shared;
+  std::vector<std::unique_ptr<cache::SharedStore>> old_shared;  // stopped
+  std::vector<std::unique_ptr<proxy::Site>> old_sites;          // with exchanges under way
   std::unique_ptr<proxy::Site> site;
   std::vector<Open> open;
   std::vector<Open> leaving;  // drained, with connections
@@ -167,6 +171,7 @@ uint32_t Worker::connections() const noexcept {
 
 void Worker::Inside::install(const Installation& installation, Worker& worker) {
   if (kit.draining) return;  // a reload that TERM overtook opens nothing
+  switch_tier(installation.tier);
   auto fresh = std::make_unique<proxy::Site>(kit, installation.snapshot, installation.pools, names);
   for (Open& each : open) each.listener->set_site(*fresh);
   for (Open& each : leaving) each.listener->set_site(*fresh);
@@ -194,6 +199,20 @@ void Worker::Inside::install(const Installation& installation, Worker& worker) {
   for (Open& gone : before) drain_listener(std::move(gone));
   for (const auto& endpoint : installation.retired) pool.retire(*endpoint);
   sweep_soon();
+}
+
+// What still looks in the old one hears that there is none, at the end of this turn.
+void Worker::Inside::switch_tier(const std::shared_ptr<cache::SharedTier>& tier) {
+  if (shared != nullptr ? &shared->tier() == tier.get() : tier == nullptr) return;
+  if (shared != nullptr) {
+    shared->stop();
+    old_shared.push_back(std::move(shared));
+  }
+  if (tier != nullptr) {
+    shared = std::make_unique<cache::SharedStore>(loop, *kit.cache, tier, kit.counters);
+    shared->start();
+  }
+  kit.shared = shared.get();
 }
 
 Worker::Inside::Open* Worker::Inside::find(const DoorId& id) noexcept {
@@ -228,6 +247,7 @@ void Worker::Inside::sweep_soon() {
 }
 
 void Worker::Inside::sweep() noexcept {
+  old_shared.clear();
   std::erase_if(leaving, [](const Open& each) { return each.listener->is_empty(); });
   std::erase_if(old_sites, [](const auto& each) { return each->active() == 0; });
   if (on_drained && open.empty() && leaving.empty()) kit.cancel_background();
@@ -256,6 +276,7 @@ void Worker::Inside::close_everything() {
     }
   }
   kit.cancel_background();
+  if (shared != nullptr) shared->stop();
 }
 
 // Sharing connections -----------------------------------------------------------------------------

@@ -12,14 +12,13 @@
 namespace sluice::cache {
 
 struct Cache {
-  // `secret_text`: the same on all hosts that share a tier.
   Cache(const MemoryStore::Limits& limits, std::string_view secret_text, uint32_t workers)
       : store(limits), flights(workers), secret(secret_text) {}
 
   MemoryStore store;
   Flights flights;
   Markers markers;
-  const HashSecret secret;
+  HashSecret secret;  // the same on all hosts that share a tier; set before anything is stored
 };
 
 }  // namespace sluice::cache

@@ -148,6 +148,9 @@ class Exchange final : public ClientListener,
   void refresh(const cache::Variants& found, cache::Entry& entry) noexcept;
   Turn follow_fetch() noexcept;
   Turn follow_flight() noexcept;
+  bool may_look_shared() const noexcept;
+  Turn serve_found(Ref<cache::Entry> entry) noexcept;
+  void drop_fetch() noexcept;
   bool serve_stale(int status, Error error) noexcept;
   bool had_to_validate() const noexcept;
   void invalidate_for(const http::ResponseHead& response) noexcept;

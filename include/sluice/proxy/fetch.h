@@ -23,6 +23,8 @@
 #include "sluice/cache/parts.h"
 #include "sluice/cache/policy_store.h"
 #include "sluice/cache/policy_validate.h"
+#include "sluice/cache/store_redis.h"
+#include "sluice/http/cache_control.h"
 #include "sluice/loop/loop.h"
 #include "sluice/proxy/client_stream.h"
 #include "sluice/proxy/entry_sender.h"
@@ -49,6 +51,10 @@ struct FetchOrder {
   bool is_for_range = false;                // the asker's Range goes along
   // What `matching` has not of the bytes asked for: then it is not validated, but added to.
   EntrySender::Lack lack = EntrySender::Lack::none;
+  // Where there is a shared tier:
+  bool may_look = false;                                // look there first
+  bool only_looks = false;                              // and ask no endpoint
+  const http::RequestDirectives* directives = nullptr;  // what is enough; none: fresh only
 };
 
 // How the try at an endpoint went, for the asker's log line.
@@ -66,6 +72,8 @@ class Fetch final : public ClientStream,
  public:
   enum class Verdict : uint8_t {
     asking,  // no head yet
+    found,   // entry() is what the shared tier has, and may be used as it is
+    absent,  // the shared tier has nothing, and no endpoint is to be asked
     serve,   // entry() is the answer
     pass,    // answer() brings it
     failed   // error() says why there is none
@@ -84,6 +92,10 @@ class Fetch final : public ClientStream,
   bool is_overflowing() const noexcept { return is_overflowing_; }
   // Lines that the exchange wanted in the head of what is passed.
   std::string_view extra_lines() const noexcept { return extra_lines_; }
+  // What it validates or would have; none when nothing is stored.
+  Ref<cache::Entry> matching() const noexcept {
+    return matching_ ? stored_.all()[*matching_] : Ref<cache::Entry>();
+  }
   int endpoint_status() const noexcept { return endpoint_status_; }  // 0: no answer
   Error failure() const noexcept { return error_; }                  // with `failed`
   const TryFacts& facts() const noexcept { return facts_; }
@@ -151,10 +163,27 @@ class Fetch final : public ClientStream,
     Interim* next;
   };
 
+  // In the shared tier, before an endpoint is asked.
+  class Look final : public cache::SharedLook {
+   public:
+    explicit Look(Fetch& fetch) noexcept : fetch_(fetch) {}
+
+   private:
+    bool is_enough(const cache::Entry& entry) noexcept override;
+    void on_look_end(const Result& result) noexcept override { fetch_.on_look_end(result); }
+
+    Fetch& fetch_;
+  };
+
   explicit Fetch(const FetchOrder& order);
   ~Fetch() override;
 
+  void begin();
   void prepare(const FetchOrder& order);
+  void validate(const cache::Variants& stored, const cache::Entry* matching);
+  void on_look_end(const cache::SharedLook::Result& result) noexcept;
+  void take_found(const cache::SharedLook::Result& result);
+  void write_behind(const Ref<cache::Entry>& entry);
   void ask();
   void pass(const http::ResponseHead& head, const http::ResponseForwarding& how);
   bool try_store(const http::ResponseHead& head, const http::ResponseForwarding& how);
@@ -190,6 +219,10 @@ class Fetch final : public ClientStream,
   cache::Conditions conditions_;
   Ref<cache::Flight> flight_;
   uint64_t purges_at_start_ = 0;
+  Look look_{*this};
+  bool may_look_ = false, only_looks_ = false;
+  std::optional<http::RequestDirectives> directives_;
+  cache::SharedStamp stamp_;  // of the shared tier, before an endpoint was asked
   WallTime sent_{};
 
   Answer answer_{*this};

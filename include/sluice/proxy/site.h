@@ -29,6 +29,7 @@
 namespace sluice::cache {
 struct Cache;
 class PurgeHub;
+class SharedStore;
 }  // namespace sluice::cache
 
 namespace sluice::proxy {
@@ -52,9 +53,10 @@ struct WorkerKit {
   stats::Counters& counters;
   stats::RequestTable& requests;
   upstream::ConnectionPool& connections;
-  AccessLog* access_log = nullptr;    // nullptr: off
-  cache::Cache* cache = nullptr;      // nullptr: routes do not cache
-  cache::PurgeHub* purges = nullptr;  // with the cache
+  AccessLog* access_log = nullptr;       // nullptr: off
+  cache::Cache* cache = nullptr;         // nullptr: routes do not cache
+  cache::PurgeHub* purges = nullptr;     // with the cache
+  cache::SharedStore* shared = nullptr;  // the tier that hosts share; nullptr: there is none
   Random random{};
   bool draining = false;  // answers carry Connection: close
 
@@ -102,6 +104,7 @@ class Site {
 
   WorkerKit& kit() noexcept { return kit_; }
   Handler* handler() noexcept { return handler_; }
+  bool has_cache() const noexcept { return has_cache_; }  // on one route at least
   const config::Snapshot* snapshot() const noexcept { return snapshot_.get(); }
   const SiteRoute& route(uint32_t index) const noexcept { return routes_[index]; }
   std::vector<std::unique_ptr<upstream::Pool>>& pools() noexcept { return pools_; }
@@ -114,6 +117,7 @@ class Site {
   WorkerKit& kit_;
   config::SnapshotPtr snapshot_;
   Handler* handler_ = nullptr;
+  bool has_cache_ = false;
   std::vector<std::unique_ptr<upstream::Pool>> pools_;
   std::vector<SiteRoute> routes_;
   uint64_t active_ = 0;

@@ -12,6 +12,7 @@
 
 #include "sluice/cache/cache.h"
 #include "sluice/cache/purge_hub.h"
+#include "sluice/cache/shared_tier.h"
 #include "sluice/config/config.h"
 #include "sluice/config/snapshot.h"
 #include "sluice/loop/loop.h"
@@ -66,6 +67,7 @@ class Engine {
 
  private:
   void switch_access(OpenedAccess access);
+  void switch_tier(const config::Config* before);
 
   loop::Loop& loop_;
   std::shared_ptr<Logs> logs_;  // shared with work that waits for it
@@ -80,6 +82,7 @@ class Engine {
   AccessOutputs access_;
   cache::Cache cache_;  // beyond the workers, as is the next
   cache::PurgeHub purges_;
+  std::shared_ptr<cache::SharedTier> tier_;  // nullptr: none
   Fleet fleet_;
   std::unique_ptr<loop::Work> retiring_;
 };

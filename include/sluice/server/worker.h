@@ -21,6 +21,7 @@
 #include "sluice/base/log_ring.h"
 #include "sluice/cache/cache.h"
 #include "sluice/cache/purge_hub.h"
+#include "sluice/cache/shared_tier.h"
 #include "sluice/config/snapshot.h"
 #include "sluice/downstream/listener.h"
 #include "sluice/loop/loop.h"
@@ -44,6 +45,7 @@ struct Installation {
   std::vector<upstream::PoolParts> pools;
   std::vector<Door> doors;
   std::vector<std::shared_ptr<upstream::Endpoint>> retired;
+  std::shared_ptr<cache::SharedTier> tier;  // nullptr: none
 };
 using InstallationPtr = std::shared_ptr<const Installation>;
 

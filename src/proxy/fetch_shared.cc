@@ -1,0 +1,81 @@
+// A fetch and the tier that hosts share: it looks there before it asks an endpoint, and writes
+// there what it brought.
+#include <utility>
+
+#include "sluice/cache/policy_reuse.h"
+#include "sluice/cache/vary.h"
+#include "sluice/proxy/exchange.h"
+#include "sluice/proxy/fetch.h"
+
+namespace sluice::proxy {
+
+void Fetch::begin() {
+  cache::SharedStore* shared = site_.kit().shared;
+  if (may_look_ && shared != nullptr && shared->is_up(key_)) {
+    // A refresh in the background need not wait for the fetch of another host.
+    look_.look(*shared, {key_, original_.fields, directives_.has_value()});
+    return;
+  }
+  if (only_looks_) {
+    verdict_ = Verdict::absent;
+    has_news_ = true;
+    return tell();
+  }
+  ask();
+}
+
+// What the asker may have without asking an endpoint; for a refresh in the background that is a
+// response which is fresh.
+bool Fetch::Look::is_enough(const cache::Entry& entry) noexcept {
+  const http::RequestDirectives none;
+  const auto& wanted = fetch_.directives_;
+  const cache::Reuse reuse =
+      cache::judge_reuse(cache::facts_of(entry), wanted ? *wanted : none, wall_now()).reuse;
+  return reuse == cache::Reuse::fresh || (wanted && reuse != cache::Reuse::must_validate);
+}
+
+void Fetch::on_look_end(const cache::SharedLook::Result& result) noexcept {
+  stamp_ = result.stamp;
+  if (result.entry) take_found(result);
+  if (verdict_ == Verdict::found) return tell();
+  if (only_looks_) {
+    verdict_ = Verdict::absent;
+    has_news_ = true;
+    return tell();
+  }
+  // Nobody waits for a refresh, and another host is at it.
+  if (!directives_ && result.is_fetched_elsewhere) return tell();
+  ask();
+}
+
+// Into the memory tier; who waits for this fetch looks there again.
+void Fetch::take_found(const cache::SharedLook::Result& result) {
+  cache::MemoryStore& store = site_.kit().cache->store;
+  const bool is_kept = store.put(result.entry) == cache::PutResult::stored;
+  if (result.is_enough) {
+    verdict_ = Verdict::found;
+    entry_ = result.entry;
+    has_news_ = true;
+    if (is_kept) return end_flight(cache::Flight::State::failed, Error(Errc::kCancelled));
+    if (flight_) flight_->grow(entry_);
+    return end_flight(cache::Flight::State::stored);
+  }
+  cache::Variants found;
+  store.find(key_, found);
+  cache::Entry* matching = cache::choose_variant(found.all(), original_.fields, arena_);
+  if (matching == nullptr) {
+    found.clear();
+    found.add(result.entry);
+    matching = result.entry.get();
+  }
+  validate(found, matching);
+}
+
+void Fetch::write_behind(const Ref<cache::Entry>& entry) {
+  cache::SharedStore* shared = site_.kit().shared;
+  if (shared != nullptr && stamp_.is_known()) {
+    shared->put(entry, stamp_, route_.cache->rules.keep);
+  }
+}
+
+}  // namespace sluice::proxy
