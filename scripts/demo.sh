@@ -106,9 +106,9 @@ pause() {
 
 start_redis() {
   launch redis redis-server --port 0 --unixsocket "$folder/redis.sock" --dir "$folder" --save '' \
-    --appendonly no --daemonize no
+    --appendonly no --daemonize no --maxmemory 64mb --maxmemory-policy allkeys-lfu
   await redis redis-cli -s "$folder/redis.sock" ping
-  export REDIS_SOCKET=$folder/redis.sock
+  export REDIS_URL=unix:$folder/redis.sock
 }
 
 start_orders() {
@@ -136,7 +136,7 @@ tell_what_to_try() {
   cat <<TEXT
 sluice serves $url from three sluice-orders (a, b, c). Try, from another terminal:
 
-  curl -i $url/products
+  curl -i $url/products        # and again: Cache-Status tells a miss, then a hit
   curl -i $url/orders -H 'Content-Type: application/json' -H "Idempotency-Key: \$(cat /proc/sys/kernel/random/uuid)" \\
        -d '{"user_id": "u1", "items": [{"product_id": "p1", "quantity": 1}]}'
   wrk -t2 -c64 -d10s $url/products
