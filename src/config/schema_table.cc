@@ -537,8 +537,7 @@ const Section& cache_section() {
       rows::section<&Cache::memory>("memory", memory, "The cache in this process."),
       rows::section<&Cache::redis>("redis", redis, "A tier shared by edge hosts.")
           .not_yet(Support::kIgnored, "only the memory of this process is used yet"),
-      values<&Cache::purge_from>("purge_from", kCidrValue, "Who may send PURGE.")
-          .not_yet(Support::kIgnored, "PURGE is answered by no listener yet"),
+      values<&Cache::purge_from>("purge_from", kCidrValue, "Who may send PURGE."),
   });
   return section;
 }

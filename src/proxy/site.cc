@@ -2,7 +2,6 @@
 
 #include <time.h>
 
-#include <algorithm>
 #include <new>
 
 #include "sluice/base/check.h"
@@ -40,21 +39,6 @@ http::FieldEdits edits_of(const config::HeaderEdits& configured) {
   for (const auto& field : configured.add) edits.add.emplace_back(field.name, field.value);
   for (const auto& name : configured.remove) edits.remove.push_back(lower(name));
   return edits;
-}
-
-SiteCache cache_of(const config::Route& route, const config::Config& config) {
-  SiteCache made;
-  cache::CacheRules& rules = made.rules;
-  if (route.cache->default_ttl > Duration{0}) rules.default_ttl = route.cache->default_ttl;
-  rules.stale_while_revalidate = route.cache->stale_while_revalidate;
-  rules.stale_if_error = route.cache->stale_if_error;
-  // One URL may lead to different pools, by header or method; then they share nothing.
-  const bool is_only_pool =
-      std::all_of(config.routes.begin(), config.routes.end(), [&](const config::Route& other) {
-        return !other.cache || other.pool_index == route.pool_index;
-      });
-  if (!is_only_pool) made.key.space = route.pool;
-  return made;
 }
 
 }  // namespace
@@ -132,7 +116,7 @@ Site::Site(WorkerKit& kit, config::SnapshotPtr snapshot,
     made.request_edits = edits_of(route.request_headers);
     made.response_edits = edits_of(route.response_headers);
     if (route.cache) {
-      made.cache = cache_of(route, snapshot_->config);
+      made.cache = make_site_cache(route, snapshot_->config);
       // Between us and the endpoint alone: tags, and what the Edge Architecture note calls
       // surrogate control, which an endpoint may give only to who says that it knows it.
       for (const char* name : {"surrogate-key", "cache-tag", "surrogate-control"}) {

@@ -13,13 +13,12 @@
 
 #include "sluice/base/list.h"
 #include "sluice/base/random.h"
-#include "sluice/cache/key.h"
-#include "sluice/cache/policy_rules.h"
 #include "sluice/config/snapshot.h"
 #include "sluice/http/forwarding.h"
 #include "sluice/loop/loop.h"
 #include "sluice/proxy/access_log.h"
 #include "sluice/proxy/handler.h"
+#include "sluice/proxy/site_cache.h"
 #include "sluice/stats/counters.h"
 #include "sluice/stats/name_table.h"
 #include "sluice/stats/request_table.h"
@@ -79,12 +78,6 @@ struct WorkerKit {
   char date_[29] = {};
   void* free_exchanges_ = nullptr;
   size_t free_count_ = 0;
-};
-
-// What a route with a cache goes by.
-struct SiteCache {
-  cache::CacheRules rules;
-  cache::KeyRule key;
 };
 
 struct SiteRoute {

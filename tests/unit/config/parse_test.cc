@@ -217,8 +217,7 @@ access_log: {path: stdout, format: json}
   CHECK(heads(load(kExample)) ==
         std::vector<std::string>{
             "t.yaml:7:5: error: listeners[1].tls: not supported yet in this version",
-            "t.yaml:31:3: warning: cache.redis: only the memory of this process is used yet",
-            "t.yaml:32:3: warning: cache.purge_from: PURGE is answered by no listener yet"});
+            "t.yaml:31:3: warning: cache.redis: only the memory of this process is used yet"});
   LoadOptions options;
   options.accept_unsupported = true;
   const LoadResult result = load_text(std::string(kExample), "t.yaml", options);
