@@ -113,4 +113,8 @@ size_t purge_prefix(const config::Snapshot& snapshot, std::string_view prefix,
   return entries;
 }
 
+std::string count_text(size_t entries) {
+  return std::to_string(entries) + (entries == 1 ? " entry" : " entries") + " in memory";
+}
+
 }  // namespace sluice::proxy

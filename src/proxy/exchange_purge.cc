@@ -114,8 +114,7 @@ Exchange::Turn Exchange::purge_target(cache::PurgeKind kind) noexcept {
   const auto key = cache::make_key(url, {}, {}, kit.cache->secret, arena_);
   const std::string_view shown = key ? key->url : head_.path;
   const std::string count = entries ? std::to_string(*entries) : "null";
-  const std::string many =
-      !entries ? "" : ": " + count + (*entries == 1 ? " entry" : " entries") + " in memory";
+  const std::string many = entries ? ": " + count_text(*entries) : "";
   log_info("purge", "{}: {} url {}{}", client_info_.ip, name_of(kind), shown, many);
   const std::string text = fmt::format("purged {}: {}{}\n", name_of(kind), shown, many);
   const std::string json =

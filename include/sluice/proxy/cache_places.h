@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -45,6 +46,9 @@ using Purge = std::function<size_t(const cache::PurgeOrder&)>;
 std::optional<size_t> purge_url(const config::Snapshot& snapshot, cache::Cache& cache,
                                 const cache::KeyUrl& url, cache::PurgeKind kind,
                                 const Purge& purge);
+
+// "1 entry in memory", "2 entries in memory"
+std::string count_text(size_t entries);
 
 // Of all URLs that begin like this one, which is canonical, as clients ask for them: where a route
 // strips a prefix that goes on from there, all that it stored for the host.
