@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "sluice/admin/cache_look.h"
 #include "sluice/admin/endpoints.h"
 #include "sluice/admin/metrics.h"
+#include "sluice/admin/purge.h"
 #include "sluice/admin/status.h"
 #include "sluice/base/address.h"
 #include "sluice/base/log.h"
 #include "sluice/base/strings.h"
+#include "sluice/loop/loop.h"
 
 namespace sluice::admin {
 
@@ -68,7 +71,7 @@ bool has_parameter(std::string_view query, std::string_view name) {
 }
 
 bool changes_something(std::string_view path) {
-  return path == "/api/v1/reload" || path.starts_with(kEndpointsPath);
+  return path == "/api/v1/reload" || path == kPurgePath || path.starts_with(kEndpointsPath);
 }
 
 HandlerReply wrong_method(std::string_view allowed) {
@@ -88,10 +91,11 @@ void Api::handle(std::shared_ptr<proxy::HandlerCall> call) {
   if (request.method != http::Method::get && request.method != http::Method::head) {
     return call->reply(wrong_method("GET, HEAD"));
   }
-  call->reply(get(request));
+  call->reply(get(*call));
 }
 
-HandlerReply Api::get(const HandlerRequest& request) {
+HandlerReply Api::get(proxy::HandlerCall& call) {
+  const HandlerRequest& request = call.request();
   const std::string& path = request.path;
   if (path == "/") return dashboard_reply();
   if (path == "/healthz") return text_reply(200, "ok\n");
@@ -109,14 +113,19 @@ HandlerReply Api::get(const HandlerRequest& request) {
     const bool pretty = has_parameter(request.query, "pretty");
     return json_reply(200, status_json(collect_status(port_), pretty));
   }
+  if (path == kCachePath) return look_into_cache(port_, request, call.loop().chunks());
   return error_reply(404,
-                     "there is /, /healthz, /readyz, /version, /metrics, /api/v1/status; "
-                     "by POST /api/v1/reload and /api/v1/endpoints/POOL/ENDPOINT");
+                     "there is /, /healthz, /readyz, /version, /metrics, /api/v1/status, "
+                     "/api/v1/cache?url=URL; by POST /api/v1/reload, /api/v1/purge and "
+                     "/api/v1/endpoints/POOL/ENDPOINT");
 }
 
 void Api::post(const std::shared_ptr<proxy::HandlerCall>& call) {
   const HandlerRequest& request = call->request();
   if (request.path == "/api/v1/reload") return reload(call);
+  if (request.path == kPurgePath) {
+    return call->reply(purge(port_, request, call->loop().chunks()));
+  }
   call->reply(change_endpoint(port_.registry(), request));
 }
 

@@ -93,7 +93,8 @@ function show(s, at) {
   $("tiles").replaceChildren(
     tile("requests/s", s.recent.requests_per_s.toFixed(0)), tile("p50", ms(s.recent.p50_ms)),
     tile("p95", ms(s.recent.p95_ms)), tile("p99", ms(s.recent.p99_ms)),
-    tile("connections", open), tile("requests", s.totals.requests), tile("retries", s.totals.retries));
+    tile("connections", open), tile("requests", s.totals.requests), tile("retries", s.totals.retries),
+    tile("cache hits", s.cache.hits + s.cache.misses ? (100 * s.cache.hit_ratio).toFixed(1) + " %" : "\u2013"));
   table("listeners", ["name", "bind", "#connections"],
     s.listeners.map(l => [l.name, l.bind, l.connections]));
   const before = new Map();

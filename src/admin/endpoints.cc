@@ -84,18 +84,6 @@ bool is_plain(char c) noexcept {
          c == '_' || c == '~';
 }
 
-std::string percent_encode(std::string_view text) {
-  std::string encoded;
-  for (const char c : text) {
-    if (is_plain(c)) {
-      encoded += c;
-    } else {
-      encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return encoded;
-}
-
 }  // namespace
 
 proxy::HandlerReply change_endpoint(upstream::Registry& registry,
@@ -143,6 +131,18 @@ std::optional<EndpointName> name_from_path(std::string_view path_rest) {
   auto endpoint = percent_decode(name->endpoint);
   if (!pool || !endpoint) return std::nullopt;
   return EndpointName{std::move(*pool), std::move(*endpoint)};
+}
+
+std::string percent_encode(std::string_view text) {
+  std::string encoded;
+  for (const char c : text) {
+    if (is_plain(c)) {
+      encoded += c;
+    } else {
+      encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return encoded;
 }
 
 std::optional<std::string> percent_decode(std::string_view text) {

@@ -113,13 +113,29 @@ Json to_json(const TotalFacts& totals) {
           {"errors", std::move(errors)}};
 }
 
+double hit_ratio(uint64_t hits, uint64_t misses) {
+  const uint64_t looked_up = hits + misses;
+  return looked_up == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(looked_up);
+}
+
 Json to_json(const CacheFacts& cache) {
-  const uint64_t looked_up = cache.hits + cache.misses;
-  const double ratio =
-      looked_up == 0 ? 0 : static_cast<double>(cache.hits) / static_cast<double>(looked_up);
-  return {{"hits", cache.hits},       {"misses", cache.misses}, {"hit_ratio", ratio},
-          {"bytes", cache.bytes},     {"limit", cache.limit},   {"entries", cache.entries},
-          {"evicted", cache.evicted}, {"purged", cache.purged}, {"redis", "off"}};
+  Json routes = Json::array();
+  for (const auto& [name, sums] : cache.routes) {
+    routes.push_back({{"name", name},
+                      {"hits", sums.hits()},
+                      {"misses", sums.misses()},
+                      {"hit_ratio", hit_ratio(sums.hits(), sums.misses())}});
+  }
+  return {{"hits", cache.hits},
+          {"misses", cache.misses},
+          {"hit_ratio", hit_ratio(cache.hits, cache.misses)},
+          {"bytes", cache.bytes},
+          {"limit", cache.limit},
+          {"entries", cache.entries},
+          {"evicted", cache.evicted},
+          {"purged", cache.purged},
+          {"redis", "off"},
+          {"routes", std::move(routes)}};
 }
 
 }  // namespace

@@ -30,6 +30,25 @@ void MemoryStore::find(const Key& key, Variants& found) noexcept {
   shard_at(place).find(place, key, purges_, found);
 }
 
+std::vector<Ref<Entry>> MemoryStore::find_url(const Key& key, size_t most) {
+  std::vector<Ref<Entry>> found;
+  found.reserve(most);
+  if (!has_extras_.load(std::memory_order_relaxed)) {
+    Variants variants;
+    find(key, variants);
+    for (const Ref<Entry>& each : variants.all().first(std::min(most, variants.all().size()))) {
+      found.push_back(each);
+    }
+    return found;
+  }
+  for (size_t i = 0; i < shard_count_ && found.size() < most; ++i) {
+    size_t at = 0;
+    while (shards_[i].list(at, key.url, purges_, found) && found.size() < most) {
+    }
+  }
+  return found;
+}
+
 PutResult MemoryStore::put(Ref<Entry> entry) noexcept {
   uint64_t body = 0;
   for (const EntryPart& part : entry->parts()) {

@@ -45,6 +45,22 @@ void StoreShard::find(uint64_t place, const Key& key, const Purges& purges,
   }
 }
 
+bool StoreShard::list(size_t& at, std::string_view url, const Purges& purges,
+                      std::vector<Ref<Entry>>& found) noexcept {
+  const std::lock_guard lock(mutex_);
+  for (size_t end = at + kStep; at < end && at < bucket_count_; ++at) {
+    for (Entry* entry = buckets_[at]; entry != nullptr; entry = entry->next_in_bucket_) {
+      if (entry->key().url != url) continue;
+      const Standing standing = standing_of(*entry, purges);
+      if (standing == Standing::stale) entry->mark_stale();
+      if (standing != Standing::gone && found.size() < found.capacity()) {
+        found.push_back(Ref<Entry>(entry));
+      }
+    }
+  }
+  return at < bucket_count_;
+}
+
 PutResult StoreShard::put(uint64_t place, Ref<Entry> entry, const Purges& purges) noexcept {
   Discard out;
   const std::lock_guard lock(mutex_);

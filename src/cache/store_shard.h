@@ -39,6 +39,11 @@ class alignas(64) StoreShard {
     return at < bucket_count_;
   }
 
+  // The same walk, for looking: entries of that URL which no purge has hit, as long as `found` has
+  // room of its own.
+  bool list(size_t& at, std::string_view url, const Purges& purges,
+            std::vector<Ref<Entry>>& found) noexcept;
+
   // Growing: the store reserves memory for grown_count() buckets and hands in a table of nullptrs.
   // Returns the memory that is free again, the new one when it is not wanted any more.
   struct Table {

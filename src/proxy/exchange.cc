@@ -109,6 +109,8 @@ Exchange::Turn Exchange::step() noexcept {
       return step_route();
     case Step::kHandle:
       return step_handle();
+    case Step::kPurge:
+      return step_purge();
     case Step::kAdmit:
       return step_admit();
     case Step::kLookup:
@@ -191,6 +193,10 @@ Exchange::Turn Exchange::step_route() noexcept {
       if (*hops == 0) return answer_max_forwards();
       max_forwards_ = static_cast<int>(*hops) - 1;
     }
+  }
+  if (takes_purge()) {
+    go(Step::kPurge);
+    return Turn::go_on;
   }
   return choose_route() ? Turn::go_on : fail(Error(Errc::kNoRoute));
 }

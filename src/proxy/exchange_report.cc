@@ -27,7 +27,7 @@ void Exchange::account(const ClientInfo& client) noexcept {
   key.pool = route_ != nullptr && route_->pool != nullptr ? route_->pool->id() : 0;
   key.endpoint = last_endpoint_id_;
   key.code = static_cast<uint16_t>(status_);
-  kit.requests.record(key, total);
+  kit.requests.record(key, total, stats::cache_result(cache_word_));
   if (kit.access_log == nullptr) return;
   AccessRecord record;
   record.ts = wall_now() - std::chrono::duration_cast<WallTime::duration>(total);

@@ -247,9 +247,9 @@ bool Fetch::try_store(const http::ResponseHead& head, const http::ResponseForwar
 void Fetch::pass(const http::ResponseHead& head, const http::ResponseForwarding& how) {
   verdict_ = Verdict::pass;
   WorkerKit& kit = site_.kit();
-  if (cache::is_marked(refused_, http::Method::get)) {
-    kit.cache->markers.set(key_.hash, kit.loop.now() + route_.cache->rules.uncacheable_ttl);
-  }
+  const bool is_marked = cache::is_marked(refused_, http::Method::get);
+  kit.cache->markers.set(key_.hash, refused_, kit.loop.now(),
+                         is_marked ? route_.cache->rules.uncacheable_ttl : Duration{0});
   // RFC 9111 section 4.3.3: this is the response now, not what was to be validated.
   const cache::Entry* old = matching_ ? stored_.all()[*matching_].get() : base_.get();
   const bool is_of_range =
@@ -355,8 +355,8 @@ void Fetch::overflow(const Chain& bytes, uint64_t before) {
   }
   growing_->fail();
   growing_ = nullptr;
-  site_.kit().cache->markers.set(key_.hash,
-                                 site_.kit().loop.now() + route_.cache->rules.uncacheable_ttl);
+  site_.kit().cache->markers.set(key_.hash, refused_, site_.kit().loop.now(),
+                                 route_.cache->rules.uncacheable_ttl);
   // Who has sent nothing of it yet asks for itself; for the others it broke off.
   end_flight(cache::Flight::State::refused);
 }

@@ -299,6 +299,16 @@ LocalReply make_fixed(const config::Respond& respond, const http::RequestHead& r
   return compose(respond.status, fields, respond.body, is_head(&request), arena);
 }
 
+LocalReply make_done(std::string_view text, std::string_view json, const http::RequestHead& request,
+                     Arena& arena) {
+  const bool wants_json = prefers_json(&request);
+  ReplyFields fields(arena);
+  fields.add(http::FieldId::kCacheControl, "Cache-Control", "no-store");
+  fields.add(http::FieldId::kContentType, "Content-Type",
+             wants_json ? "application/json" : "text/plain; charset=utf-8");
+  return compose(200, fields, arena.copy(wants_json ? json : text), is_head(&request), arena);
+}
+
 std::string reasons_markdown() {
   std::string out =
       "# The reasons of sluice\n\n"

@@ -17,8 +17,8 @@ std::string_view without_brackets(std::string_view host) noexcept {
 }
 
 // A trailing dot only says that the name is absolute: it is the same host.
-std::string_view host_of(const http::RequestHead& head) noexcept {
-  std::string_view host = http::split_authority(head.authority).host;
+std::string_view host_of(std::string_view authority) noexcept {
+  std::string_view host = http::split_authority(authority).host;
   if (host.size() > 1 && host.back() == '.') host.remove_suffix(1);
   return without_brackets(host);
 }
@@ -70,7 +70,7 @@ bool headers_match(const Match& match, const http::FieldList& fields) noexcept {
 std::optional<uint32_t> find_route(const config::Snapshot& snapshot, const http::RequestHead& head,
                                    std::string_view path) noexcept {
   std::string_view host;
-  if (snapshot.any_asks_for(config::kAsksHost)) host = host_of(head);
+  if (snapshot.any_asks_for(config::kAsksHost)) host = host_of(head.authority);
   for (const config::CompiledRoute& route : snapshot.compiled()) {
     const Match& match = route.route->match;
     if (route.asks_for(config::kAsksPath) && !path_matches(match, path)) continue;
@@ -80,6 +80,25 @@ std::optional<uint32_t> find_route(const config::Snapshot& snapshot, const http:
     return route.index;
   }
   return std::nullopt;
+}
+
+std::vector<uint32_t> routes_of_url(const config::Snapshot& snapshot, std::string_view authority,
+                                    std::string_view path) {
+  std::vector<uint32_t> routes;
+  const std::string_view host = host_of(authority);
+  for (const config::CompiledRoute& route : snapshot.compiled()) {
+    const Match& match = route.route->match;
+    if (route.asks_for(config::kAsksPath) && !path_matches(match, path)) continue;
+    if (route.asks_for(config::kAsksMethod) && !method_matches(match, "GET")) continue;
+    if (route.asks_for(config::kAsksHost) && !host_matches(match, host)) continue;
+    routes.push_back(route.index);
+    if (!route.asks_for(config::kAsksHeaders)) break;
+  }
+  return routes;
+}
+
+bool matches_host(const config::Match& match, std::string_view authority) noexcept {
+  return host_matches(match, host_of(authority));
 }
 
 }  // namespace sluice::proxy

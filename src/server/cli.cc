@@ -38,7 +38,7 @@ int run_cli(int argc, const char* const* argv) {
   add_texts(app, action);
   add_status(app, action);
   add_verbs(app, action);
-  add_not_yet(app, action);
+  add_cache(app, action);
   if (argc <= 1) {
     fmt::print(stderr, "{}", app.help());
     return kUsage;

@@ -18,20 +18,6 @@ int print_version(bool json) {
   return kDone;
 }
 
-// Verbs that other versions have: who finds them in a manual is told, not left to guess.
-void add_missing(CLI::App& app, Action& action, const char* name, const char* what) {
-  CLI::App* verb = app.add_subcommand(name, fmt::format("{} (not in this version)", what));
-  verb->allow_extras();
-  verb->callback([&action, name] {
-    action = [name] {
-      return complain(fmt::format("{}: this version ({}) has no cache, so there is nothing to do; "
-                                  "it comes with the cache",
-                                  name, kVersion),
-                      kUsage);
-    };
-  });
-}
-
 }  // namespace
 
 void add_texts(CLI::App& app, Action& action) {
@@ -54,11 +40,6 @@ void add_texts(CLI::App& app, Action& action) {
   CLI::App* version = app.add_subcommand("version", "Print the version");
   version->add_flag("--json", *json, "as JSON");
   version->callback([&action, json] { action = [json] { return print_version(*json); }; });
-}
-
-void add_not_yet(CLI::App& app, Action& action) {
-  add_missing(app, action, "purge", "Remove entries from the cache");
-  add_missing(app, action, "cache", "Look at the cache");
 }
 
 }  // namespace sluice::server

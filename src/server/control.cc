@@ -18,7 +18,7 @@ using admin::Phase;
 
 namespace {
 
-admin::CacheFacts cache_facts(const Engine& engine) {
+admin::CacheFacts cache_facts(const Engine& engine, const stats::NameTable& names) {
   using stats::Counter;
   const stats::Collect& stats = engine.stats();
   const cache::MemoryStore& store = engine.cache().store;
@@ -32,6 +32,9 @@ admin::CacheFacts cache_facts(const Engine& engine) {
   facts.evicted = counted.evicted;
   facts.purged = counted.purged;
   facts.refused = counted.refused;
+  for (const auto& [route, sums] : stats.cache_by_route()) {
+    facts.routes.push_back({std::string(names.name(route)), sums});
+  }
   return facts;
 }
 
@@ -186,6 +189,16 @@ void Control::reload(std::function<void(const admin::ReloadOutcome&)> done) {
   });
 }
 
+size_t Control::purge(const cache::PurgeOrder& order) {
+  Arena arena(loop_.chunks());
+  return engine_.purges().purge(order, arena);
+}
+
+void Control::count_purge(cache::PurgeKind kind) {
+  engine_.counters().add(kind == cache::PurgeKind::soft ? stats::Counter::cache_purges_soft
+                                                        : stats::Counter::cache_purges_hard);
+}
+
 void Control::on_reloaded(const admin::ReloadOutcome& outcome) {
   if (outcome.ok) loaded_ = outcome.at;
   if (drain_.is_under_way()) return;
@@ -252,7 +265,7 @@ admin::ServerFacts Control::facts() const {
   }
   facts.recent = recent_.facts();
   facts.totals = admin::collect_totals(engine_.stats());
-  facts.cache = cache_facts(engine_);
+  facts.cache = cache_facts(engine_, engine_.names());
   return facts;
 }
 

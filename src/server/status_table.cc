@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "sluice/base/units.h"
 #include "sluice/server/cli.h"
 
 namespace sluice::server {
@@ -13,8 +14,9 @@ namespace {
 using Json = nlohmann::json;
 using Line = std::vector<std::string>;
 
-constexpr std::string_view kNumberColumns[] = {"CONNECTIONS", "WEIGHT",   "IN FLIGHT",
-                                               "REQUESTS",    "FAILURES", "REQ/S"};
+constexpr std::string_view kNumberColumns[] = {
+    "CONNECTIONS", "WEIGHT", "IN FLIGHT", "REQUESTS", "FAILURES", "REQ/S",  "STATUS",
+    "BYTES",       "AGE",    "TTL",       "TAGS",     "HITS",     "MISSES", "RATIO"};
 
 const Json& at(const Json& json, const char* key) {
   static const Json none;
@@ -36,27 +38,6 @@ uint64_t number(const Json& json, const char* key) {
 double real(const Json& json, const char* key) {
   const Json& value = at(json, key);
   return value.is_number() ? value.get<double>() : 0;
-}
-
-// Columns in one width each, numbers to the right; the first line is the heading.
-std::string align(const std::vector<Line>& lines) {
-  std::vector<size_t> widths(lines.front().size(), 0);
-  for (const Line& line : lines) {
-    for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  }
-  std::string out;
-  for (const Line& line : lines) {
-    std::string row;
-    for (size_t i = 0; i < line.size(); ++i) {
-      const bool is_number = std::count(std::begin(kNumberColumns), std::end(kNumberColumns),
-                                        std::string_view(lines.front()[i])) > 0;
-      row += is_number ? fmt::format("{:>{}}  ", line[i], widths[i])
-                       : fmt::format("{:<{}}  ", line[i], widths[i]);
-    }
-    row.erase(row.find_last_not_of(' ') + 1);
-    out += row + "\n";
-  }
-  return out;
 }
 
 std::string since_start(uint64_t seconds) {
@@ -163,6 +144,19 @@ std::string traffic(const Json& status) {
   return out + "\n";
 }
 
+// Nothing where no route has a cache that was asked.
+std::string cache_lines(const Json& status) {
+  const Json& cache = at(status, "cache");
+  std::vector<Line> lines{{"CACHED ROUTE", "HITS", "MISSES", "RATIO"}};
+  for (const Json& route : at(cache, "routes")) {
+    lines.push_back({text(route, "name"), text(route, "hits"), text(route, "misses"),
+                     fmt::format("{:.1f} %", 100 * real(route, "hit_ratio"))});
+  }
+  if (lines.size() == 1) return {};
+  return fmt::format("\n{}cache: {} entries, {} of {}\n", align(lines), number(cache, "entries"),
+                     format_size(number(cache, "bytes")), format_size(number(cache, "limit")));
+}
+
 // Only the words of states, which stand between spaces.
 std::string colored(std::string table) {
   constexpr std::pair<std::string_view, std::string_view> kColors[] = {
@@ -180,12 +174,33 @@ std::string colored(std::string table) {
 
 }  // namespace
 
+std::string align(const std::vector<Line>& lines) {
+  std::vector<size_t> widths(lines.front().size(), 0);
+  for (const Line& line : lines) {
+    for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+  }
+  std::string out;
+  for (const Line& line : lines) {
+    std::string row;
+    for (size_t i = 0; i < line.size(); ++i) {
+      const bool is_number = std::count(std::begin(kNumberColumns), std::end(kNumberColumns),
+                                        std::string_view(lines.front()[i])) > 0;
+      row += is_number ? fmt::format("{:>{}}  ", line[i], widths[i])
+                       : fmt::format("{:<{}}  ", line[i], widths[i]);
+    }
+    row.erase(row.find_last_not_of(' ') + 1);
+    out += row + "\n";
+  }
+  return out;
+}
+
 std::string status_table(const std::string& status_json, bool color) {
   const Json status = Json::parse(status_json, nullptr, false);
   if (!status.is_object()) return "what answers there is no sluice: its status is no JSON\n";
   std::string pools = endpoints(status, Json(), 0);
   if (color) pools = colored(std::move(pools));
-  return heading(status) + traffic(status) + "\n" + listeners(status) + "\n" + pools;
+  return heading(status) + traffic(status) + "\n" + listeners(status) + "\n" + pools +
+         cache_lines(status);
 }
 
 std::string top_screen(const std::string& before, const std::string& now, double seconds) {
@@ -193,7 +208,7 @@ std::string top_screen(const std::string& before, const std::string& now, double
   if (!status.is_object()) return "what answers there is no sluice: its status is no JSON\n";
   const Json earlier = Json::parse(before, nullptr, false);
   return heading(status) + traffic(status) + "\n" + listeners(status) + "\n" +
-         colored(endpoints(status, earlier, seconds));
+         colored(endpoints(status, earlier, seconds)) + cache_lines(status);
 }
 
 }  // namespace sluice::server

@@ -61,6 +61,17 @@ std::map<RouteKey, HistogramSnapshot> Collect::latencies() const {
   return total;
 }
 
+std::map<uint16_t, CacheSums> Collect::cache_by_route() const {
+  std::map<uint16_t, CacheSums> total;
+  for_each_block([&](const Block& block) {
+    block.requests.for_each_cache([&](const RouteKey& key, const CacheSums& sums) {
+      CacheSums& route = total[key.route];
+      for (size_t i = 0; i < kCacheResults; ++i) route.by_result[i] += sums.by_result[i];
+    });
+  });
+  return total;
+}
+
 // Export
 // -------------------------------------------------------------------------------------------
 
@@ -129,10 +140,22 @@ void write_requests(PrometheusWriter& out, const Collect& collect, const NameTab
   }
 }
 
+void write_cache_routes(PrometheusWriter& out, const Collect& collect, const NameTable& names) {
+  out.family("sluice_cache_route_requests_total", MetricType::counter,
+             "Requests on routes with a cache, by what the cache did");
+  for (const auto& [route, sums] : collect.cache_by_route()) {
+    for (size_t i = 1; i < kCacheResults; ++i) {
+      const auto result = static_cast<CacheResult>(i);
+      out.sample({{"route", names.name(route)}, {"result", to_string(result)}}, sums.of(result));
+    }
+  }
+}
+
 }  // namespace
 
 void write_stats(PrometheusWriter& out, const Collect& collect, const NameTable& names) {
   write_requests(out, collect, names);
+  write_cache_routes(out, collect, names);
   write_reasons(out, collect);
   write_counters(out, collect);
   write_timings(out, collect);

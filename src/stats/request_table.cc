@@ -25,13 +25,35 @@ RequestKey unpack(uint64_t names, uint32_t code) noexcept {
           static_cast<uint16_t>(code)};
 }
 
+// There is one writer, so no locked instruction.
+void bump(std::atomic<uint64_t>& cell) noexcept {
+  cell.store(cell.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+constexpr std::string_view kResultWords[] = {"",         "hit",       "stale", "miss",
+                                             "validate", "collapsed", "bypass"};
+static_assert(std::size(kResultWords) == kCacheResults);
+
 }  // namespace
+
+std::string_view to_string(CacheResult result) noexcept {
+  return kResultWords[static_cast<size_t>(result)];
+}
+
+// No two words begin alike.
+CacheResult cache_result(std::string_view word) noexcept {
+  for (size_t i = 1; i < kCacheResults && !word.empty(); ++i) {
+    if (kResultWords[i].front() != word.front()) continue;
+    return kResultWords[i] == word ? static_cast<CacheResult>(i) : CacheResult::none;
+  }
+  return CacheResult::none;
+}
 
 struct RequestTable::Slot {
   std::atomic<uint64_t> names{0};
   std::atomic<uint32_t> code{0};  // plus one; 0: the slot is free
   std::atomic<uint64_t> count{0};
-  Histogram* histogram = nullptr;  // the writer's
+  RouteNode* route = nullptr;  // the writer's
 };
 
 struct RequestTable::Table {
@@ -56,8 +78,9 @@ struct RequestTable::Table {
 
 struct RequestTable::RouteNode {
   RouteKey key;
-  Histogram histogram;
   RouteNode* next;
+  Histogram histogram;
+  std::array<std::atomic<uint64_t>, kCacheResults> cache{};
 };
 
 RequestTable::RequestTable() {
@@ -74,10 +97,11 @@ RequestTable::~RequestTable() {
   }
 }
 
-void RequestTable::record(const RequestKey& key, Duration total) noexcept {
+void RequestTable::record(const RequestKey& key, Duration total, CacheResult cache) noexcept {
   Slot& slot = find_or_add(key);
-  slot.count.store(slot.count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  slot.histogram->record(total);
+  bump(slot.count);
+  slot.route->histogram.record(total);
+  if (cache != CacheResult::none) bump(slot.route->cache[static_cast<size_t>(cache)]);
 }
 
 RequestTable::Slot& RequestTable::find_or_add(const RequestKey& key) noexcept {
@@ -91,7 +115,7 @@ RequestTable::Slot& RequestTable::find_or_add(const RequestKey& key) noexcept {
     slot = &tables_.back()->find(names, code);
   }
   ++rows_;
-  slot->histogram = histogram_of({key.listener, key.route, key.pool});
+  slot->route = node_of({key.listener, key.route, key.pool});
   slot->names.store(names, std::memory_order_relaxed);
   slot->code.store(code, std::memory_order_release);
   return *slot;
@@ -107,7 +131,7 @@ void RequestTable::grow() noexcept {
     Slot& to = larger->find(names, code);
     to.names.store(names, std::memory_order_relaxed);
     to.count.store(from.count.load(std::memory_order_relaxed), std::memory_order_relaxed);
-    to.histogram = from.histogram;
+    to.route = from.route;
     to.code.store(code, std::memory_order_relaxed);
   }
   table_.store(larger.get(), std::memory_order_release);
@@ -115,16 +139,16 @@ void RequestTable::grow() noexcept {
 }
 
 // Routes are few and this is asked for new rows only, so a walk will do.
-Histogram* RequestTable::histogram_of(const RouteKey& key) noexcept {
+RequestTable::RouteNode* RequestTable::node_of(const RouteKey& key) noexcept {
   RouteNode* first = routes_.load(std::memory_order_relaxed);
   for (RouteNode* node = first; node != nullptr; node = node->next) {
-    if (node->key == key) return &node->histogram;
+    if (node->key == key) return node;
   }
-  if (routes_count_ >= kMostRoutes && !(key == kOtherRoute)) return histogram_of(kOtherRoute);
+  if (routes_count_ >= kMostRoutes && !(key == kOtherRoute)) return node_of(kOtherRoute);
   ++routes_count_;
-  auto* node = new RouteNode{key, {}, first};  // NOLINT: without memory nothing goes on
+  auto* node = new RouteNode{key, first, {}, {}};  // NOLINT: without memory nothing goes on
   routes_.store(node, std::memory_order_release);
-  return &node->histogram;
+  return node;
 }
 
 void RequestTable::for_each_row(
@@ -142,6 +166,18 @@ void RequestTable::for_each_route(
   for (const RouteNode* node = routes_.load(std::memory_order_acquire); node != nullptr;
        node = node->next) {
     f(node->key, node->histogram);
+  }
+}
+
+void RequestTable::for_each_cache(
+    const std::function<void(const RouteKey&, const CacheSums&)>& f) const {
+  for (const RouteNode* node = routes_.load(std::memory_order_acquire); node != nullptr;
+       node = node->next) {
+    CacheSums sums;
+    for (size_t i = 0; i < kCacheResults; ++i) {
+      sums.by_result[i] = node->cache[i].load(std::memory_order_relaxed);
+    }
+    if (!sums.is_empty()) f(node->key, sums);
   }
 }
 

@@ -4,7 +4,9 @@
 //   GET  /                      the dashboard (read-only)
 //   GET  /healthz  /readyz[?verbose]  /version  /metrics
 //   GET  /api/v1/status
+//   GET  /api/v1/cache?url=URL  what the cache has of it (cache_look.h)
 //   POST /api/v1/reload         200, or 422 with the problems that `check` would print
+//   POST /api/v1/purge          (purge.h)
 //   POST /api/v1/endpoints/POOL/ENDPOINT   {"action":
 //   "drain"|"undrain"|"disable"|"enable"|"weight"}
 //
@@ -31,7 +33,7 @@ class Api final : public proxy::Handler {
   void handle(std::shared_ptr<proxy::HandlerCall> call) override;
 
  private:
-  proxy::HandlerReply get(const proxy::HandlerRequest& request);
+  proxy::HandlerReply get(proxy::HandlerCall& call);
   void post(const std::shared_ptr<proxy::HandlerCall>& call);
   void reload(const std::shared_ptr<proxy::HandlerCall>& call);
 

@@ -27,6 +27,8 @@ std::optional<EndpointName> parse_endpoint_name(std::string_view text);
 std::string endpoint_path(const EndpointName& name);
 std::optional<EndpointName> name_from_path(std::string_view path_rest);
 
+// All but unreserved characters as %XX (RFC 3986 section 2.3).
+std::string percent_encode(std::string_view text);
 // Every octet of %XX decoded; nullopt when an escape is broken.
 std::optional<std::string> percent_decode(std::string_view text);
 

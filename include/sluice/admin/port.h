@@ -11,8 +11,11 @@
 #include <vector>
 
 #include "sluice/base/clock.h"
+#include "sluice/cache/cache.h"
+#include "sluice/cache/purge.h"
 #include "sluice/config/snapshot.h"
 #include "sluice/stats/counters.h"
+#include "sluice/stats/request_table.h"
 #include "sluice/upstream/registry.h"
 
 namespace sluice::admin {
@@ -61,6 +64,11 @@ struct CacheFacts {
   uint64_t bytes = 0;  // all memory that it takes
   uint64_t limit = 0;  // the most that it may take
   uint64_t evicted = 0, purged = 0, refused = 0;
+  struct Route {
+    std::string name;
+    stats::CacheSums sums;
+  };
+  std::vector<Route> routes;  // those where it did anything
 };
 
 struct ServerFacts {
@@ -92,6 +100,11 @@ class Port {
   virtual upstream::Registry& registry() = 0;
   // Parallel reloads are served one after the other; `done` is called once, never inside.
   virtual void reload(std::function<void(const ReloadOutcome&)> done) = 0;
+  virtual cache::Cache& cache() = 0;
+  // In force in this process when it returns; how many entries of the memory tier it named.
+  virtual size_t purge(const cache::PurgeOrder& order) = 0;
+  // Once for each request of a person or program, whatever it came to.
+  virtual void count_purge(cache::PurgeKind kind) = 0;
 };
 
 }  // namespace sluice::admin

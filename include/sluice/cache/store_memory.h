@@ -17,6 +17,7 @@
 #include <mutex>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "sluice/base/ref.h"
 #include "sluice/cache/entry.h"
@@ -88,6 +89,9 @@ class MemoryStore final : private Reclaimer {
   // All variants of the key that no purge has hit, into `found`. The one that is used is
   // touch()ed by the caller.
   void find(const Key& key, Variants& found) noexcept;
+  // To look at: up to `most` entries under any key of a canonical URL that no purge has hit. `key`
+  // is key_of_url(). Goes through the whole store if anything was stored under keys with extras.
+  std::vector<Ref<Entry>> find_url(const Key& key, size_t most);
   // Replaces the variant of the same request fields. Its fill may still be under way.
   PutResult put(Ref<Entry> entry) noexcept;
   // This very entry, if it is still there.

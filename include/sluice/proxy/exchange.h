@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "sluice/base/arena.h"
 #include "sluice/base/clock.h"
@@ -96,6 +97,7 @@ class Exchange final : public ClientListener,
 
   Turn step_route() noexcept;
   Turn step_handle() noexcept;
+  Turn step_purge() noexcept;
   Turn step_admit() noexcept;
   Turn step_lookup() noexcept;
   Turn step_follow() noexcept;
@@ -115,6 +117,9 @@ class Exchange final : public ClientListener,
   Turn step_finish() noexcept;
 
   bool choose_route() noexcept;
+  bool takes_purge() noexcept;
+  Turn purge_target(cache::PurgeKind kind) noexcept;
+  Turn purge_tags(const std::vector<std::string_view>& tags, cache::PurgeKind kind) noexcept;
   Turn answer_max_forwards() noexcept;
   http::RequestForwarding forwarding() noexcept;
   void choose_ids() noexcept;

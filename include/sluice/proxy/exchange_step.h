@@ -10,6 +10,7 @@ enum class Step : uint8_t {
   kBorn,     // created, no head yet
   kRoute,    // which route; methods that are not forwarded
   kHandle,   // a local handler answers
+  kPurge,    // PURGE of what the cache has
   kAdmit,    // limits, counters
   kLookup,   // what the cache has
   kFollow,   // a fetch for the cache is under way
@@ -32,9 +33,9 @@ enum class Step : uint8_t {
 
 constexpr std::string_view to_string(Step step) noexcept {
   constexpr std::string_view kNames[] = {
-      "born",    "route", "handle",  "admit",   "lookup", "follow", "serve",
-      "pick",    "queue", "acquire", "connect", "send",   "await",  "judge",
-      "respond", "relay", "reply",   "flush",   "abort",  "finish", "done"};
+      "born",  "route", "handle",  "purge",   "admit",  "lookup", "follow", "serve",
+      "pick",  "queue", "acquire", "connect", "send",   "await",  "judge",  "respond",
+      "relay", "reply", "flush",   "abort",   "finish", "done"};
   return kNames[static_cast<uint8_t>(step)];
 }
 
@@ -50,8 +51,11 @@ constexpr uint32_t bits(Steps... steps) noexcept {
 // reply of our own; any may abort.
 inline constexpr uint32_t kNextSteps[] = {
     /* born */ detail::bits(Step::kRoute, Step::kAdmit, Step::kReply, Step::kAbort),
-    /* route */ detail::bits(Step::kHandle, Step::kAdmit, Step::kReply, Step::kFlush, Step::kAbort),
+    /* route */
+    detail::bits(Step::kHandle, Step::kPurge, Step::kAdmit, Step::kReply, Step::kFlush,
+                 Step::kAbort),
     /* handle */ detail::bits(Step::kReply, Step::kFlush, Step::kAbort),
+    /* purge */ detail::bits(Step::kReply, Step::kFlush, Step::kAbort),
     /* admit */ detail::bits(Step::kLookup, Step::kPick, Step::kReply, Step::kAbort),
     /* lookup */ detail::bits(Step::kServe, Step::kFollow, Step::kPick, Step::kReply, Step::kAbort),
     /* follow */

@@ -58,6 +58,10 @@ LocalReply make_redirect(const config::Redirect& redirect, const http::RequestHe
 LocalReply make_fixed(const config::Respond& respond, const http::RequestHead& request,
                       Arena& arena);
 
+// 200: something was done. The text or the JSON, as for an error.
+LocalReply make_done(std::string_view text, std::string_view json, const http::RequestHead& request,
+                     Arena& arena);
+
 // The Markdown table of docs/reasons.md: token, status, Proxy-Status type, help.
 std::string reasons_markdown();
 

@@ -19,4 +19,12 @@ namespace sluice::proxy {
 std::optional<uint32_t> find_route(const config::Snapshot& snapshot, const http::RequestHead& head,
                                    std::string_view path) noexcept;
 
+// The routes that a GET for this URL may take, in their order, whatever fields it has: all that
+// match up to the first that asks for none. For people and purges, who name a URL only.
+std::vector<uint32_t> routes_of_url(const config::Snapshot& snapshot, std::string_view authority,
+                                    std::string_view path);
+
+// Whether requests for that host and port, which may be left out, may take a route.
+bool matches_host(const config::Match& match, std::string_view authority) noexcept;
+
 }  // namespace sluice::proxy

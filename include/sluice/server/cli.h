@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -21,12 +22,12 @@ inline constexpr int kUsage = 2;
 // What was asked for; the parser sets it, main runs it.
 using Action = std::function<int()>;
 
-void add_serve(CLI::App& app, Action& action);    // serve
-void add_check(CLI::App& app, Action& action);    // check
-void add_texts(CLI::App& app, Action& action);    // reference, schema, version
-void add_status(CLI::App& app, Action& action);   // status, top
-void add_verbs(CLI::App& app, Action& action);    // reload, drain, undrain, disable, enable, weight
-void add_not_yet(CLI::App& app, Action& action);  // purge, cache
+void add_serve(CLI::App& app, Action& action);   // serve
+void add_check(CLI::App& app, Action& action);   // check
+void add_texts(CLI::App& app, Action& action);   // reference, schema, version
+void add_status(CLI::App& app, Action& action);  // status, top
+void add_verbs(CLI::App& app, Action& action);   // reload, drain, undrain, disable, enable, weight
+void add_cache(CLI::App& app, Action& action);   // purge, cache get
 
 // The whole program.
 int run_cli(int argc, const char* const* argv);
@@ -39,6 +40,12 @@ bool wants_color(int fd);
 
 // The answer of the admin API in JSON, as the table that people see. Pure.
 std::string status_table(const std::string& status_json, bool color);
+// What `cache get` prints of the answer of the admin API. Pure.
+std::string cache_table(const std::string& answer_json);
+// The last line of `purge`, from the answer. Pure.
+std::string purge_line(const std::string& answer_json);
+// Columns in one width each, numbers to the right; the first line is the heading.
+std::string align(const std::vector<std::vector<std::string>>& lines);
 // What `top` shows: the table, and rates since the status `before` (may be empty). Pure.
 std::string top_screen(const std::string& before, const std::string& now, double seconds);
 

@@ -38,6 +38,9 @@ class Control final : public admin::Port {
   const config::Snapshot& snapshot() const override { return engine_.snapshot(); }
   upstream::Registry& registry() override { return engine_.registry(); }
   void reload(std::function<void(const admin::ReloadOutcome&)> done) override;
+  cache::Cache& cache() override { return engine_.cache(); }
+  size_t purge(const cache::PurgeOrder& order) override;
+  void count_purge(cache::PurgeKind kind) override;
 
  private:
   void on_started();

@@ -63,6 +63,7 @@ class Engine {
   uint64_t log_dropped() const noexcept { return logs_->dropped(access_); }
   const stats::Collect& stats() const noexcept { return stats_; }
   stats::NameTable& names() noexcept { return names_; }
+  const stats::NameTable& names() const noexcept { return names_; }
   stats::Counters& counters() noexcept { return block_.counters; }  // of the control thread
 
  private:

@@ -40,6 +40,8 @@ class Collect {
   HistogramSnapshot merged(Timing id) const;
   std::map<RequestKey, uint64_t> requests() const;
   std::map<RouteKey, HistogramSnapshot> latencies() const;
+  // By the number of the route; those where the cache did anything.
+  std::map<uint16_t, CacheSums> cache_by_route() const;
 
  private:
   template <typename F>

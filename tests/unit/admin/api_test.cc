@@ -55,7 +55,7 @@ TEST_CASE_FIXTURE(QuietApi, "admin/api: ready while serving with a usable endpoi
 
 TEST_CASE_FIXTURE(QuietApi,
                   "admin/api: what changes something is POST only, what does not is GET and HEAD") {
-  for (const char* path : {"/api/v1/reload", "/api/v1/endpoints/orders/a"}) {
+  for (const char* path : {"/api/v1/reload", "/api/v1/purge", "/api/v1/endpoints/orders/a"}) {
     CHECK(get(path).status == 405);
     CHECK(field(get(path), "Allow") == "POST");
   }

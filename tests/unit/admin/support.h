@@ -49,6 +49,11 @@ inline config::SnapshotPtr make_sample_snapshot() {
     pool.endpoints.push_back(std::move(endpoint));
   }
   config.pools.push_back(std::move(pool));
+  config::Route route;
+  route.name = "all";
+  route.pool = "orders";
+  route.cache.emplace();
+  config.routes.push_back(std::move(route));
   return config::make_snapshot(std::move(config), 7);
 }
 
@@ -68,14 +73,25 @@ class FakePort final : public Port {
   const config::Snapshot& snapshot() const override { return *snapshot_; }
   upstream::Registry& registry() override { return registry_; }
   void reload(std::function<void(const ReloadOutcome&)> done) override { asked.push_back(done); }
+  cache::Cache& cache() override { return cache_; }
+  size_t purge(const cache::PurgeOrder& order) override {
+    purges.push_back(to_text(order));
+    ChunkPool chunks;
+    Arena arena(chunks);
+    return cache::purge_memory(cache_.store, cache_.secret, order, arena);
+  }
+  void count_purge(cache::PurgeKind) override { ++purge_count; }
 
   upstream::Endpoint& endpoint(size_t index) { return *registry_.pools()[0].endpoints[index]; }
 
   stats::NameTable names;
   ServerFacts now;
   std::vector<std::function<void(const ReloadOutcome&)>> asked;
+  std::vector<std::string> purges;  // as text
+  size_t purge_count = 0;
 
  private:
+  cache::Cache cache_{{}, "test:", 1};
   config::SnapshotPtr snapshot_ = make_sample_snapshot();
   upstream::Registry registry_{2, names};
 };

@@ -180,6 +180,29 @@ TEST_CASE("cache/store_memory: a purge by URL reaches the keys that share it (RF
   CHECK(store.find(other) == "hello ");
 }
 
+TEST_CASE("cache/store_memory: to look at: all entries of a URL that no purge has hit") {
+  Store store;
+  const Key plain = store.texts.key("/a");
+  CHECK(store.put(plain, variant("x")) == PutResult::stored);
+  CHECK(store.put(plain, variant("y")) == PutResult::stored);
+  store.put("/b");
+  CHECK(store.memory.find_url(plain, 10).size() == 2);
+  CHECK(store.memory.find_url(plain, 1).size() == 1);
+  KeyRule rule;
+  rule.cookies = {"user"};
+  const Key ann = store.texts.key("/a", rule, {{{"cookie", "user=ann"}}});
+  Made tagged;
+  tagged.tags = {"t"};
+  CHECK(store.put(ann, tagged) == PutResult::stored);
+  for (int i = 0; i < 1000; ++i) store.put("/other/" + std::to_string(i));
+  CHECK(store.memory.find_url(plain, 10).size() == 3);
+  CHECK(store.memory.find_url(plain, 2).size() == 2);
+  store.memory.purge_tag(tag_hash("t"), PurgeKind::hard);
+  CHECK(store.memory.find_url(plain, 10).size() == 2);
+  store.memory.purge_url(plain, PurgeKind::soft);
+  for (const auto& entry : store.memory.find_url(plain, 10)) CHECK(entry->is_marked_stale());
+}
+
 TEST_CASE("cache/store_memory: a fill begun before a purge is not stored after it") {
   Store store;
   const uint64_t before = store.memory.purges().last();

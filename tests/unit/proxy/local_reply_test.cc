@@ -85,8 +85,8 @@ TEST_CASE_FIXTURE(Fixture, "proxy/local_reply: a refused connection is a 502 tha
 }
 
 TEST_CASE_FIXTURE(Fixture, "proxy/local_reply: a status for every error, and none without client") {
-  const std::set<int> known = {0,   400, 404, 405, 408, 413, 414, 417,
-                               431, 500, 502, 503, 504, 505, 508};
+  const std::set<int> known = {0,   400, 403, 404, 405, 408, 413, 414,
+                               417, 431, 500, 502, 503, 504, 505, 508};
   const Request request;
   for (size_t i = 0; i < static_cast<size_t>(Errc::kCount); ++i) {
     const Errc code = static_cast<Errc>(i);

@@ -128,3 +128,30 @@ TEST_CASE("stats/request_table: read while written, sums never fall and keys are
   CHECK(is_right);
   CHECK(last == uint64_t{kKeys} * 20);
 }
+
+TEST_CASE("stats/request_table: what the cache did, by route") {
+  RequestTable table;
+  table.record({1, 2, 3, 4, 200}, 1ms, CacheResult::miss);
+  table.record({1, 2, 3, 0, 200}, 1ms, CacheResult::hit);
+  table.record({1, 2, 3, 0, 304}, 1ms, CacheResult::stale);
+  table.record({1, 2, 3, 4, 200}, 1ms, CacheResult::bypass);
+  table.record({1, 9, 3, 4, 200}, 1ms);
+  size_t routes = 0;
+  table.for_each_cache([&](const RouteKey& key, const CacheSums& sums) {
+    ++routes;
+    CHECK(key == RouteKey{1, 2, 3});
+    CHECK(sums.hits() == 2);
+    CHECK(sums.misses() == 1);
+    CHECK(sums.of(CacheResult::bypass) == 1);
+  });
+  CHECK(routes == 1);
+}
+
+TEST_CASE("stats/request_table: every word of the log has its result, others have none") {
+  for (size_t i = 0; i < kCacheResults; ++i) {
+    const auto result = static_cast<CacheResult>(i);
+    CHECK(cache_result(to_string(result)) == result);
+  }
+  CHECK(cache_result("hot") == CacheResult::none);
+  CHECK(cache_result("x") == CacheResult::none);
+}
