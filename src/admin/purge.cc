@@ -67,8 +67,7 @@ std::string take(const Json& value, What what, ParsedPurge& parsed) {
   if (!value.is_string()) return fmt::format("{} must be a string", to_string(what));
   PurgeAsk ask{what, value.get<std::string>(), {}};
   if (what == What::tag || what == What::group) {
-    const std::string problem =
-        what == What::tag ? problem_of_tag(ask.name) : problem_of_group(ask.name);
+    std::string problem = what == What::tag ? problem_of_tag(ask.name) : problem_of_group(ask.name);
     if (!problem.empty()) return problem;
   } else {
     ParsedUrl url = parse_person_url(ask.name);
