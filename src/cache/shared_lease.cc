@@ -52,7 +52,10 @@ void SharedLook::State::on_read(SharedMiss why) noexcept {
   result_.is_enough = why == SharedMiss::none && owner_.is_enough(*result_.entry);
   const bool is_of_use = why != SharedMiss::late && why != SharedMiss::away &&
                          why != SharedMiss::no_room && state_.is_known();
-  if (result_.is_enough) drop_lease();
+  if (result_.is_enough) {  // whoever fetches
+    drop_lease();
+    result_.is_fetched_elsewhere = false;
+  }
   if (result_.is_enough || !is_of_use || result_.has_lease) return end();
   if (!is_first_) return wait();
   step_ = Step::leasing;

@@ -87,8 +87,13 @@ class SharedWriter::Job final : public ListNode<Job>, public loop::Buried {
     note_.body_id = is_inline ? 0 : writer_.link_.random() | 1;
     return send_next();
   }
-  // Its memory; the Job itself goes later.
-  void let_go() noexcept { entry_ = nullptr; }
+  // It ends here; the Job itself goes when nothing of it is on the stack.
+  void let_go() noexcept {
+    chunk_write_.cancel();
+    record_write_.cancel();
+    entry_ = nullptr;
+    writer_.link_.loop().bury(this);
+  }
   size_t cost_at_once() const noexcept { return std::min<size_t>(length, kBodyChunk); }
 
   const std::string name;
@@ -187,7 +192,7 @@ void SharedWriter::put(Ref<Entry> entry, const SharedStamp& stamp, Duration keep
   if (count_ == kMostQueued || length > kLongestSharedBody - bytes_) {
     return link_.counters().add(Counter::cache_redis_skips_full);
   }
-  auto* job = new Job(*this, std::move(entry), stamp, keep);  // NOLINT: the lists own it
+  auto* job = new Job(*this, std::move(entry), stamp, keep);  // NOLINT: it is buried
   ++count_;
   bytes_ += length;
   waiting_.push_back(*job);
@@ -207,7 +212,7 @@ void SharedWriter::release(std::string_view name, std::string_view token) {
 
 void SharedWriter::stop() noexcept {
   for (List<Job>* list : {&running_, &waiting_}) {
-    while (Job* job = list->pop_front()) delete job;  // NOLINT: the lists own them
+    while (Job* job = list->pop_front()) job->let_go();
   }
   count_ = bytes_ = at_once_ = 0;
 }
@@ -247,7 +252,6 @@ void SharedWriter::take_out(Job& job) noexcept {
   bytes_ -= job.length;
   at_once_ -= job.cost_at_once();
   job.let_go();
-  link_.loop().bury(&job);
 }
 
 }  // namespace sluice::cache

@@ -72,7 +72,7 @@ class Candidates {
 SharedRecord Candidates::choose() {
   SharedRecord record;
   record.broken = {broken_, broken_count_};
-  auto* specs = arena_.allocate_array<const EntrySpec*>(count_);
+  const EntrySpec* specs[kMostFields];
   for (size_t i = 0; i < count_; ++i) specs[i] = &found_[i].entry.spec;
   const EntrySpec* chosen = choose_variant({specs, count_}, question_.request, arena_);
   const size_t at = static_cast<size_t>(std::find(specs, specs + count_, chosen) - specs);
