@@ -51,6 +51,8 @@ struct SharedServerFacts {
   uint64_t purges_received = 0;
   uint32_t degraded_workers = 0;
   std::string warning;  // of how it handles its memory
+  // It can be written to and read from by all of this process.
+  bool is_well() const noexcept { return is_up && is_epoch_known && degraded_workers == 0; }
 };
 struct SharedFacts {
   std::vector<SharedServerFacts> servers;
