@@ -113,8 +113,8 @@ void PurgeLink::look() {
   const bool renews = now >= renew_at_;
   if (renews) renew_at_ = now + kRenewal;
   const PurgeScriptHead head(random_, follower_.memory());
-  const std::string epoch = std::to_string(follower_.known().epoch);
-  const std::string number = std::to_string(follower_.known().number);
+  const SharedStamp& known = follower_.ask();
+  const std::string epoch = std::to_string(known.epoch), number = std::to_string(known.number);
   const std::string state_key = parts_.tier->state_key(), purges_key = parts_.tier->purges_key();
   const std::string_view keys[] = {state_key, purges_key};
   const std::string_view values[] = {
