@@ -69,7 +69,7 @@ class PurgeHub {
   // From now on purges go to that tier and come from it; nullptr: none. Before any worker has it.
   // Purges that wait for a server which the new tier has too go on waiting. Whatever a worker still
   // finds by the old tier counts as purged.
-  void connect(std::shared_ptr<SharedTier> tier);
+  void connect(const std::shared_ptr<SharedTier>& tier);
   void stop() { connect(nullptr); }
 
   // Any thread; how many entries of the memory tier it named.
