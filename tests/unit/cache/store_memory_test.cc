@@ -324,3 +324,19 @@ TEST_CASE("cache/store_memory: a million URLs stay within the budget, as the sys
   CHECK(most - before <= kBudget + kBudget / 10);
   CHECK(most - before > kBudget / 2);
 }
+
+// RFC 9111 4.4: each request of an unsafe method invalidates its URL. Those of others stay, but for
+// the few whose URLs share a slot with one of them.
+TEST_CASE("cache/store: thousands of purges by URL do not empty a site of two pools") {
+  Store store;
+  KeyRule rule;
+  rule.space = "pool-a";  // what any cached route has where there are two pools
+  const auto kept = [&](size_t i) { return store.texts.key("/kept" + std::to_string(i), rule); };
+  for (size_t i = 0; i < 200; ++i) REQUIRE(store.put(kept(i)) == PutResult::stored);
+  for (size_t i = 0; i < 4097; ++i) {
+    store.memory.purge_url(store.texts.key("/login?n=" + std::to_string(i)), PurgeKind::hard);
+  }
+  size_t found = 0;
+  for (size_t i = 0; i < 200; ++i) found += store.find(kept(i)).empty() ? 0 : 1;
+  CHECK(found > 130);
+}
