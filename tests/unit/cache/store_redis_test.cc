@@ -375,6 +375,36 @@ TEST_CASE("cache/store_redis: a record past all use is absent, though its key li
   }
 }
 
+TEST_CASE(
+    "cache/store_redis: an entry from a clock that is ahead ages from now on (RFC 9111 4.2.3)") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  for (const bool has_date : {false, true}) {
+    for (const int hours : {1, 23, 25}) {
+      const Ref<Entry> base = host.make(key);
+      EntrySpec spec = base->spec();
+      spec.times.response += std::chrono::hours(hours);
+      spec.times.request = spec.times.response - seconds(2);
+      spec.times.initial_age = seconds(3);
+      if (!has_date) spec.times.date = spec.times.response;
+      host.put(Entry::make(host.cache.store.budget(), spec));
+      const WallTime before = wall_now();
+      const auto found = host.find(key);
+      const bool is_found = found.entry != nullptr;
+      REQUIRE(is_found == (hours < 25));
+      if (!is_found) continue;
+      const EntryTimes& times = found.entry->times();
+      CHECK(times.response >= before);
+      CHECK(times.response <= wall_now());
+      CHECK(times.response - times.request == seconds(2));
+      CHECK(times.date == (has_date ? spec.times.date : times.response));
+      CHECK(found.entry->age(times.response + seconds(5)) == seconds(8));
+      CHECK(found.entry->times().freshness == seconds(60));
+    }
+  }
+}
+
 TEST_CASE("cache/store_redis: an entry that will not do is handed out, and asks for the lease") {
   Server server;
   Host host(server);
