@@ -142,7 +142,7 @@ Slice Chain::pop_front() noexcept {
   SL_CHECK(!is_empty());
   Slice& slot = slots()[begin_++];
   Slice front = std::move(slot);
-  slot.~Slice();
+  slot.~Slice();  // NOLINT(bugprone-use-after-move): nothing of it is used
   bytes_ -= front.size();
   if (begin_ == end_) on_last_slice_gone();
   return front;

@@ -320,13 +320,13 @@ Exchange::Turn Exchange::follow_fetch() noexcept {
 }
 
 // By the rules for what is in memory, where it may be by now.
-Exchange::Turn Exchange::serve_found(Ref<cache::Entry> entry) noexcept {
-  drop_fetch();
-  cache_->is_from_shared = true;
+Exchange::Turn Exchange::serve_found(const Ref<cache::Entry>& entry) noexcept {
   cache::Variants found;
   found.add(entry);
+  drop_fetch();
+  cache_->is_from_shared = true;
   go(Step::kLookup);
-  return serve_from(found, *entry);
+  return serve_from(found, *found.all().front());
 }
 
 void Exchange::drop_fetch() noexcept {

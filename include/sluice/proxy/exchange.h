@@ -155,7 +155,7 @@ class Exchange final : public ClientListener,
   Turn follow_flight() noexcept;
   cache::Flights::Joined join_flight() noexcept;
   bool may_look_shared() const noexcept;
-  Turn serve_found(Ref<cache::Entry> entry) noexcept;
+  Turn serve_found(const Ref<cache::Entry>& entry) noexcept;
   void drop_fetch() noexcept;
   bool serve_stale(int status, Error error) noexcept;
   bool had_to_validate() const noexcept;
