@@ -1,5 +1,7 @@
 // Redis is input: whatever stands there under our names, a client gets the right answer for its
 // URL, and what is broken is replaced.
+#include <xxhash.h>
+
 #include "tests/e2e/harness/shared.h"
 
 using namespace e2e;
@@ -217,4 +219,54 @@ TEST_CASE("e2e/redis_garbage: news that are none change nothing") {
   await_shared(bench.a, bench.b);
   CHECK(is_from_memory(ask(bench.b, "/x")));
   CHECK(bench.b.value("sluice_cache_memory_flushes_total") == 0);
+}
+
+namespace {
+
+// The checksum is no secret: whoever may write to Redis can make records that check.
+std::string forge(std::string record) {
+  uint64_t sum = XXH3_64bits_withSeed(record.data() + 24, record.size() - 24,
+                                      XXH3_64bits_withSeed(record.data(), 16, 0));
+  for (size_t i = 0; i < 8; ++i, sum >>= 8) record[16 + i] = static_cast<char>(sum);
+  return record;
+}
+
+}  // namespace
+
+TEST_CASE("e2e/redis_garbage: a forged record brings no head that an endpoint could not send") {
+  Bench bench;
+  const std::string key = bench.key("/x"), whole = bench.record(key);
+  const std::string marker = "X-Marker: here";
+  const size_t at = whole.find(marker);
+  REQUIRE(at != std::string::npos);
+  REQUIRE(forge(whole) == whole);
+  const std::string forms[] = {"X-Marker:\nhere",    "X-Mark\rr: here",
+                               "X-Mark\n: here",     "X-Marker: h\rre",
+                               "X-Mark r: here",     ": X-Marker:her",
+                               "X-M: 1\r\n\r\nabcd", "HTTP/1.1 200 O",
+                               "X-M: 1\r\n b: 2",    std::string("X-Marker: h\0e", 14)};
+  for (std::string form : forms) {
+    CAPTURE(printable(form));
+    form.resize(marker.size(), 'x');
+    std::string forged = whole;
+    bench.redis.ask({"HSET", key, "-", forge(forged.replace(at, form.size(), form))});
+    CHECK(ask(bench.b, "/x", "Cache-Control: only-if-cached\r\n").status == 504);
+  }
+}
+
+TEST_CASE("e2e/redis_garbage: forged records of all kinds break nothing") {
+  Bench bench;
+  const size_t size = bench.record(bench.key("/first")).size();
+  for (size_t i = 0; i < size; i += 3) {
+    CAPTURE(i);
+    const std::string path = "/f" + std::to_string(i) + ".";
+    const std::string key = bench.key(path);
+    std::string record = bench.record(key);
+    const size_t at = std::min(i, record.size() - 1);
+    record[at] = static_cast<char>(record[at] ^ (i % 2 == 0 ? 0x80 : 0x01));
+    bench.redis.ask({"HSET", key, "-", forge(record)});
+    const Message got = ask(bench.b, path);
+    CHECK(got.complete);
+    CHECK(got.status >= 200);
+  }
 }

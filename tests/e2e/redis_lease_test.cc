@@ -143,3 +143,48 @@ TEST_CASE("e2e/redis: leases are given back, also after an answer that is not st
   CHECK(hosts.b.value("sluice_cache_redis_leases_total", "waited") == waited);
   CHECK(eventually([&] { return hosts.redis.keys("*:l").empty(); }));
 }
+
+// Bug: the lease goes with the Fetch, at the end of the response.
+TEST_CASE("e2e/redis: nobody waits for a fetch that is known not to be stored" *
+          doctest::may_fail()) {
+  Gate go_on;
+  Redis redis;
+  Origin origin([&](OriginConn& c) {
+    for (;;) {
+      const Message request = c.expect_request();
+      if (request.target != "/x") {
+        c.send(answer(200, "warm", "Cache-Control: max-age=600\r\n"));
+        continue;
+      }
+      c.send("HTTP/1.1 200 OK\r\nCache-Control: private\r\nContent-Length: 2\r\n\r\no");
+      go_on.wait();
+      c.send("k");
+    }
+  });
+  Values values = shared_values(origin.address(), redis.url());
+  values["redis"] = redis_with(redis, "5s");
+  Sluice a(kSharedYaml, values), b(kSharedYaml, values);
+  await_shared(a, b);
+  Wire first = Wire::to_port(a.port()), second = Wire::to_port(b.port());
+  first.send(request_text("/x"));
+  first.read_until("\r\n\r\no");
+  second.send(request_text("/x"));
+  const milliseconds time = time_of([&] { second.read_until("\r\n\r\no"); });
+  go_on.open();
+  CHECK(time < milliseconds(2500 * kSlow));
+  CHECK(first.read_exactly(1) == "k");
+  CHECK(second.read_exactly(1) == "k");
+}
+
+TEST_CASE("e2e/redis: a lease that was lost costs nobody the answer") {
+  Pair hosts("300ms");
+  for (int i = 0; i < 3; ++i) {
+    const std::string path = "/cold/" + std::to_string(i);
+    Wire client = Wire::to_port(hosts.a.port());
+    client.send(request_text(path));
+    REQUIRE(eventually([&] { return count_of(hosts.origin, path) == 1; }));
+    hosts.redis.ask({"FLUSHALL"});
+    CHECK(ask(hosts.b, path).body == path);
+    CHECK(client.read_response().body == path);
+  }
+}

@@ -212,3 +212,125 @@ TEST_CASE("e2e/redis: purges and stores that race leave nothing old behind") {
   stopping = true;
   for (std::thread& reader : readers) reader.join();
 }
+
+// In flight, and away for long
+// ---------------------------------------------------------------------
+
+TEST_CASE("e2e/redis: what was asked for before another host purged it is not kept as good") {
+  Gate go_on;
+  std::atomic<int> gets{0};
+  Hosts hosts([&](const Message& request) {
+    if (request.method != "GET") return answer(200, "done");
+    const int number = ++gets;
+    if (number == 1) go_on.wait();
+    return answer(200, "v" + std::to_string(number), kFresh);
+  });
+  Wire client = Wire::to_port(hosts.a.port());
+  client.send(request_text("/x"));
+  REQUIRE(eventually([&] { return gets == 1; }));
+  post(hosts.b, "/x");
+  hosts.a.wait_for_value("sluice_shared_purges_total", "received", 1);
+  go_on.open();
+  CHECK(client.read_response().body == "v1");
+  CHECK(ask(hosts.a, "/x").body == "v2");
+  CHECK(ask(hosts.b, "/x").body == "v2");
+  CHECK(ask(*hosts.another(), "/x").body == "v2");
+}
+
+namespace {
+
+constexpr const char* kPosts = R"(
+local n = 0
+wrk.headers["Host"] = "test"
+wrk.headers["Content-Length"] = "0"
+request = function()
+  n = n + 1
+  return wrk.format("POST", n == 2 and "/x" or "/p/" .. n)
+end
+)";
+
+// As many purges at that host as wrk makes, "/x" among them.
+size_t purge_many(Sluice& sluice) {
+  TempDir dir;
+  write_file(dir.path("posts.lua"), kPosts);
+  const Load load = Wrk(sluice.url(), 16, seconds(3), {"-s", dir.path("posts.lua")}).finish();
+  CHECK(load.errors() == 0);
+  return load.requests;
+}
+
+}  // namespace
+
+TEST_CASE("e2e/redis: more purges than a host can hold back while Redis is down") {
+  Hosts hosts(versioned(), {}, {"--appendonly", "yes", "--appendfsync", "always"});
+  store_at_both(hosts, "/x");
+  hosts.redis.kill();
+  const uint64_t rss = hosts.a.rss_kib();
+  const size_t count = purge_many(hosts.a);
+  if (!kSanitized) {
+    CHECK(count > 10'000);
+    CHECK(hosts.a.rss_kib() < rss + 64 * 1024);
+  }
+  CHECK(ask(hosts.b, "/x").body == "v0");
+  hosts.redis.start();
+  CHECK(eventually([&] { return ask(hosts.b, "/x").body == "v1"; }));
+  CHECK(ask(hosts.a, "/x").body == "v1");
+  await_shared(hosts.a, hosts.b);
+  CHECK(ask(*hosts.another(), "/x").body == "v1");
+  CHECK(hosts.a.err().size() < 20'000);
+}
+
+TEST_CASE("e2e/redis: more purges than are on record while a host is away") {
+  Hosts hosts(versioned());
+  TempDir dir;
+  const std::string door = dir.path("door");
+  std::filesystem::create_symlink(hosts.redis.socket(), door);
+  Sluice away(kSharedYaml, hosts.values({{"redis", "url: \"unix:" + door + "\", timeout: 2s"}}));
+  await_shared(hosts.a, away);
+  store_at_both(hosts, "/x");
+  CHECK(is_from_redis(ask(away, "/x")));
+  std::filesystem::remove(door);
+  hosts.redis.ask({"CLIENT", "KILL", "TYPE", "pubsub"});
+  hosts.redis.ask({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  const size_t count = purge_many(hosts.a);
+  if (!kSanitized) CHECK(count > 5000);
+  CHECK(ask(away, "/x").body == "v0");
+  std::filesystem::create_symlink(hosts.redis.socket(), door);
+  CHECK(eventually([&] { return ask(away, "/x").body == "v1"; }));
+  CHECK(away.value("sluice_cache_memory_flushes_total", "gap") >= 1);
+  CHECK(eventually([&] { return ask(hosts.b, "/x").body == "v1"; }));
+  await_shared(hosts.a, away);
+  CHECK(ask(away, "/x").body == "v1");
+}
+
+TEST_CASE("e2e/redis: of two servers one was down at the purge, nothing comes back with it") {
+  const std::vector<std::string> kept = {"--appendonly", "yes", "--appendfsync", "always"};
+  Redis first(kept), second(kept);
+  Origin origin(serving(versioned()));
+  Values values = shared_values(origin.address(), "");
+  values["redis"] = "urls: [\"" + first.url() + "\", \"" + second.url() + "\"], timeout: 2s";
+  Sluice a(kSharedYaml, values), b(kSharedYaml, values);
+  await_shared(a, b);
+  await_shared(b, a);
+  for (int i = 0; i < 20; ++i) {
+    const std::string path = "/k" + std::to_string(i);
+    store(a, path);
+    CHECK(is_from_redis(ask(b, path)));
+  }
+  first.kill();
+  for (int i = 0; i < 20; ++i) post(a, "/k" + std::to_string(i));
+  const auto all_new = [&](Sluice& sluice) {
+    for (int i = 0; i < 20; ++i) {
+      if (ask(sluice, "/k" + std::to_string(i)).body != "v1") return false;
+    }
+    return true;
+  };
+  CHECK(all_new(a));
+  CHECK(eventually([&] { return all_new(b); }, 2 * kSoon));
+  first.start();
+  await_shared(a, b);
+  CHECK(all_new(a));
+  CHECK(all_new(b));
+  Sluice late(kSharedYaml, values);
+  await_shared(a, late);
+  CHECK(all_new(late));
+}
