@@ -48,6 +48,7 @@ HandlerReply dashboard_reply() {
 HandlerReply ready_reply(const StatusFacts& facts, bool verbose) {
   const bool is_ready = facts.not_ready.empty();
   std::string text = is_ready ? "ready\n" : "not ready\n";
+  for (const std::string& what : degradations(facts)) text += "degraded: " + what + "\n";
   if (verbose) {
     for (const std::string& reason : facts.not_ready) text += reason + "\n";
     for (const PoolFacts& pool : facts.pools) {

@@ -88,7 +88,8 @@ function show(s, at) {
     `${s.workers} worker${s.workers === 1 ? "" : "s"}, generation ${s.generation}`;
   const failed = s.last_reload && !s.last_reload.ok
     ? [`the reload at ${s.last_reload.at} failed: ${s.last_reload.text}`] : [];
-  $("trouble").textContent = [...s.not_ready, ...failed].join("; ");
+  const away = s.cache.servers.filter(r => r.state !== "up").map(r => `redis ${r.address} is degraded: ${r.error}`);
+  $("trouble").textContent = [...s.not_ready, ...failed, ...away].join("; ");
   const open = s.listeners.reduce((n, l) => n + l.connections, 0);
   $("tiles").replaceChildren(
     tile("requests/s", s.recent.requests_per_s.toFixed(0)), tile("p50", ms(s.recent.p50_ms)),

@@ -78,12 +78,31 @@ void write_total(PrometheusWriter& out, std::string_view name, std::string_view 
   out.sample({}, value);
 }
 
+void write_shared(PrometheusWriter& out, const std::vector<cache::SharedServerFacts>& servers) {
+  if (servers.empty()) return;
+  const auto write = [&](std::string_view name, std::string_view help, auto value) {
+    out.family(name, MetricType::gauge, help);
+    for (const cache::SharedServerFacts& server : servers) {
+      out.sample({{"server", server.address}}, static_cast<uint64_t>(value(server)));
+    }
+  };
+  write("sluice_cache_redis_up", "Whether the server of the shared tier serves all of this process",
+        [](const auto& server) { return server.is_well(); });
+  write("sluice_cache_redis_subscribed", "Whether purges of other hosts come from it by message",
+        [](const auto& server) { return server.is_subscribed; });
+  write("sluice_cache_redis_purges_waiting", "Purges of ours that it has not acknowledged",
+        [](const auto& server) { return server.purges_waiting; });
+  write("sluice_cache_redis_degraded_workers", "Workers that get nothing from it",
+        [](const auto& server) { return server.degraded_workers; });
+}
+
 void write_cache(PrometheusWriter& out, const CacheFacts& cache) {
   write_value(out, "sluice_cache_entries", "Responses in the memory of the cache", cache.entries);
   write_value(out, "sluice_cache_bytes", "Memory that the cache takes", cache.bytes);
   write_value(out, "sluice_cache_limit_bytes", "Memory that it may take", cache.limit);
   write_total(out, "sluice_cache_evictions_total", "Entries thrown out for lack of room",
               cache.evicted);
+  write_shared(out, cache.shared.servers);
   write_total(out, "sluice_cache_purges_total", "Entries removed by a purge", cache.purged);
 }
 

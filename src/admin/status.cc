@@ -118,6 +118,25 @@ double hit_ratio(uint64_t hits, uint64_t misses) {
   return looked_up == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(looked_up);
 }
 
+Json to_json(const CacheFacts::Tier& tier) {
+  return {{"hits", tier.hits},
+          {"misses", tier.misses},
+          {"hit_ratio", hit_ratio(tier.hits, tier.misses)}};
+}
+
+Json to_json(const cache::SharedServerFacts& server) {
+  return {{"address", server.address},
+          {"state", server.is_well() ? "up" : "degraded"},
+          {"since", time_or_null(server.since)},
+          {"error", server.last_error},
+          {"subscribed", server.is_subscribed},
+          {"purges_waiting", server.purges_waiting},
+          {"purges_sent", server.purges_sent},
+          {"purges_received", server.purges_received},
+          {"degraded_workers", server.degraded_workers},
+          {"warning", server.warning}};
+}
+
 Json to_json(const CacheFacts& cache) {
   Json routes = Json::array();
   for (const auto& [name, sums] : cache.routes) {
@@ -126,16 +145,23 @@ Json to_json(const CacheFacts& cache) {
                       {"misses", sums.misses()},
                       {"hit_ratio", hit_ratio(sums.hits(), sums.misses())}});
   }
-  return {{"hits", cache.hits},
-          {"misses", cache.misses},
-          {"hit_ratio", hit_ratio(cache.hits, cache.misses)},
-          {"bytes", cache.bytes},
-          {"limit", cache.limit},
-          {"entries", cache.entries},
-          {"evicted", cache.evicted},
-          {"purged", cache.purged},
-          {"redis", "off"},
-          {"routes", std::move(routes)}};
+  Json servers = Json::array();
+  for (const cache::SharedServerFacts& server : cache.shared.servers) {
+    servers.push_back(to_json(server));
+  }
+  return {
+      {"hits", cache.hits},
+      {"misses", cache.misses},
+      {"hit_ratio", hit_ratio(cache.hits, cache.misses)},
+      {"bytes", cache.bytes},
+      {"limit", cache.limit},
+      {"entries", cache.entries},
+      {"evicted", cache.evicted},
+      {"purged", cache.purged},
+      {"redis", shared_state(cache.shared)},
+      {"tiers", {{"memory", to_json(cache.memory_tier)}, {"redis", to_json(cache.shared_tier)}}},
+      {"servers", std::move(servers)},
+      {"routes", std::move(routes)}};
 }
 
 }  // namespace
@@ -154,6 +180,22 @@ std::string_view to_string(Phase phase) noexcept {
       return "stopping";
   }
   return "?";
+}
+
+std::string_view shared_state(const cache::SharedFacts& shared) noexcept {
+  if (shared.servers.empty()) return "off";
+  return std::ranges::all_of(shared.servers, &cache::SharedServerFacts::is_well) ? "up"
+                                                                                 : "degraded";
+}
+
+std::vector<std::string> degradations(const StatusFacts& facts) {
+  std::vector<std::string> found;
+  for (const cache::SharedServerFacts& server : facts.server.cache.shared.servers) {
+    if (server.is_well()) continue;
+    found.push_back(fmt::format("redis {}: {}", server.address,
+                                server.last_error.empty() ? "not ready" : server.last_error));
+  }
+  return found;
 }
 
 StatusFacts collect_status(Port& port) {

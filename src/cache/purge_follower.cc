@@ -20,9 +20,10 @@ void PurgeFollower::lose_sight() {
 PurgeFollower::Next PurgeFollower::on_page(const PurgePage& page, bool is_late) {
   parts_.counters.add(Counter::shared_purges_broken, page.broken);
   if (page.state.epoch != known_.epoch) begin_epoch(page, is_late);
-  const uint64_t before = known_.number;
   for (const NumberedPurge& purge : page.purges) take(purge, page.state);
-  if (page.has_more && known_.number > before) {
+  // Messages may have been faster than the page. But one of which nothing came of use, such as 256
+  // members that are no purges, would come again and again.
+  if (page.has_more && known_ != asked_) {
     state_ = State::kBehind;
     return Next::kLook;
   }

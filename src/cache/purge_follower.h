@@ -47,7 +47,10 @@ class PurgeFollower {
   // Nothing of this server is to be used from now on.
   void lose_sight();
 
-  // A page of purges. `is_late`: if this is the first one, purges may have been missed before it.
+  // For a look that begins now: up to where the purges are known. One look at a time.
+  const SharedStamp& ask() noexcept { return asked_ = known_; }
+  // The page that it brought. `is_late`: if this is the first one, purges may have been missed
+  // before it.
   Next on_page(const PurgePage& page, bool is_late);
   // A message. While purges of ours are being written it may be about one of them, and the answer
   // to that, which is to come, tells: nothing is done until has_missed() is asked.
@@ -78,6 +81,7 @@ class PurgeFollower {
   State state_ = State::kUnknown;
   SharedStamp known_;
   SharedStamp memory_;
+  SharedStamp asked_;
   SharedStamp heard_;  // what messages spoke of during the writing
   SharedStamp own_;    // the last of those that we wrote, which the memory tier has
   uint64_t own_count_ = 0;

@@ -58,7 +58,7 @@ void PurgeHub::pump() {
 // Connecting
 // --------------------------------------------------------------------------------------
 
-void PurgeHub::connect(std::shared_ptr<SharedTier> tier) {
+void PurgeHub::connect(const std::shared_ptr<SharedTier>& tier) {
   std::vector<std::unique_ptr<PurgeLink>> old = std::exchange(links_, {});
   for (const auto& link : old) link->stop();
   std::vector<std::shared_ptr<PurgeOutbox>> outboxes;

@@ -74,6 +74,11 @@ void PurgeLink::on_client_ready() noexcept {
   look();
 }
 
+void PurgeLink::on_client_lost() noexcept {
+  has_looked_ = false;
+  weigh();
+}
+
 void PurgeLink::on_info(std::string_view info) noexcept {
   const std::string before = std::exchange(warning_, memory_warning(info));
   if (!warning_.empty() && warning_ != before) log_warn("cache", "{}: {}", name_, warning_);
@@ -97,6 +102,7 @@ void PurgeLink::on_timer() noexcept {
   timer_.set_after(is_subscribed() ? parts_.options.watch : parts_.options.watch_alone);
   if (client_.is_ready() && !is_pending()) look();
   tell_waiting();
+  tell_deaf();
   weigh();
 }
 
@@ -113,8 +119,8 @@ void PurgeLink::look() {
   const bool renews = now >= renew_at_;
   if (renews) renew_at_ = now + kRenewal;
   const PurgeScriptHead head(random_, follower_.memory());
-  const std::string epoch = std::to_string(follower_.known().epoch);
-  const std::string number = std::to_string(follower_.known().number);
+  const SharedStamp& known = follower_.ask();
+  const std::string epoch = std::to_string(known.epoch), number = std::to_string(known.number);
   const std::string state_key = parts_.tier->state_key(), purges_key = parts_.tier->purges_key();
   const std::string_view keys[] = {state_key, purges_key};
   const std::string_view values[] = {
@@ -136,6 +142,7 @@ void PurgeLink::on_script_reply(const redis::Reply& reply) noexcept {
 }
 
 void PurgeLink::on_current() {
+  has_looked_ = true;
   writer_.on_looked();
   writer_.pump();
   tell_back();
@@ -196,10 +203,18 @@ void PurgeLink::tell_waiting() {
   }
 }
 
+// A subscription that never was: one that was lost is told of by who has it.
+void PurgeLink::tell_deaf() {
+  const bool is_deaf = !is_subscribed() && client_.health().is_up &&
+                       subscription_.lost_at == TimePoint{} && !subscriber_->last_error().empty();
+  if (!is_deaf || std::exchange(trouble_.is_deaf_told, true)) return;
+  log_warn("cache", "{}: not subscribed, and asked {} times a second instead: {}", name_,
+           std::chrono::seconds(1) / parts_.options.watch_alone, subscriber_->last_error());
+}
+
 void PurgeLink::weigh() {
-  const bool is_up = client_.health().is_up && trouble_.looking.empty() &&
-                     trouble_.writing.empty() &&
-                     follower_.state() == PurgeFollower::State::kCurrent;
+  const bool is_up =
+      client_.health().is_up && has_looked_ && trouble_.looking.empty() && trouble_.writing.empty();
   if (std::exchange(is_up_, is_up) != is_up) since_ = wall_now();
 }
 
@@ -211,7 +226,9 @@ std::string PurgeLink::identity_of(const SharedTier& tier, size_t index) {
 
 std::string_view PurgeLink::last_error() const noexcept {
   if (!trouble_.writing.empty()) return trouble_.writing;
-  return trouble_.looking.empty() ? client_.health().last_error : trouble_.looking;
+  if (!trouble_.looking.empty()) return trouble_.looking;
+  const bool is_deaf = client_.health().is_up && !is_subscribed() && subscriber_ != nullptr;
+  return is_deaf ? subscriber_->last_error() : client_.health().last_error;
 }
 
 SharedServerFacts PurgeLink::facts() const {

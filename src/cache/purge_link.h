@@ -71,6 +71,7 @@ class PurgeLink final : public loop::Buried,
     std::string looking;  // why the last look failed; empty: it did not
     std::string writing;
     bool is_waiting_told = false;
+    bool is_deaf_told = false;
     uint64_t first_waiting = UINT64_MAX;  // the oldest purge that waited when the timer came last
     uint64_t collapses = 0;
   };
@@ -80,7 +81,7 @@ class PurgeLink final : public loop::Buried,
   };
 
   void on_client_ready() noexcept override;
-  void on_client_lost() noexcept override { weigh(); }
+  void on_client_lost() noexcept override;
   void on_subscriber_ready() noexcept override { look(); }
   void on_message(std::string_view channel, std::string_view payload) noexcept override;
   void on_subscriber_lost() noexcept override;
@@ -98,6 +99,7 @@ class PurgeLink final : public loop::Buried,
   std::string_view last_error() const noexcept;
   void tell_back();
   void tell_waiting();
+  void tell_deaf();
   void weigh();
 
   const Parts parts_;
@@ -110,6 +112,7 @@ class PurgeLink final : public loop::Buried,
   std::unique_ptr<redis::Subscriber> subscriber_;  // until stop()
   loop::Timer timer_;
   Random random_;
+  bool has_looked_ = false;  // since the connection is there
   bool wants_look_ = false;  // another one after the one under way
   TimePoint started_at_{};
   bool had_entries_ = false;  // the memory tier, of a time when nobody followed this server

@@ -162,7 +162,7 @@ void Exchange::refresh(const cache::Variants& found, cache::Entry& entry) noexce
   order.stored = &found;
   order.matching = &entry;
   order.flight = std::move(joined.flight);
-  order.may_look = !cache_->is_from_shared;
+  order.may_look = true;  // it wants a fresh one there, and brings lease and stamp
   Fetch::start(order)->answer().release();
 }
 
@@ -265,6 +265,8 @@ Exchange::Turn Exchange::follow_fetch() noexcept {
   connect_time_ = facts.connect;
   first_byte_time_ = facts.first_byte;
   queue_time_ = facts.queue;
+  // RFC 9211 section 2.2: what was validated was found in the shared tier.
+  if (!use.stale && fetch.was_found_stale()) use.status.forwarded = cache::ForwardReason::stale;
   switch (fetch.verdict()) {
     case Fetch::Verdict::asking:
       break;

@@ -60,6 +60,9 @@ void Fetch::take_found(const cache::SharedLook::Result& result) {
     if (flight_) flight_->grow(entry_);
     return end_flight(cache::Flight::State::stored);
   }
+  // A part of it is asked for, not whether it is still good.
+  if (base_) return;
+  was_found_stale_ = true;
   cache::Variants found;
   store.find(key_, found);
   cache::Entry* matching = cache::choose_variant(found.all(), original_.fields, arena_);

@@ -24,8 +24,15 @@ admin::CacheFacts cache_facts(const Engine& engine, const stats::NameTable& name
   const cache::MemoryStore& store = engine.cache().store;
   const cache::StoreCounters counted = store.counters();
   admin::CacheFacts facts;
-  facts.hits = stats.sum(Counter::cache_memory_hits) + stats.sum(Counter::cache_memory_stale);
-  facts.misses = stats.sum(Counter::cache_memory_misses);
+  facts.memory_tier.hits =
+      stats.sum(Counter::cache_memory_hits) + stats.sum(Counter::cache_memory_stale);
+  facts.memory_tier.misses = stats.sum(Counter::cache_memory_misses);
+  facts.shared_tier.hits =
+      stats.sum(Counter::cache_redis_hits) + stats.sum(Counter::cache_redis_stale);
+  facts.shared_tier.misses = stats.sum(Counter::cache_redis_misses) +
+                             stats.sum(Counter::cache_redis_errors) +
+                             stats.sum(Counter::cache_redis_late);
+  facts.shared = engine.purges().facts();
   facts.entries = counted.entries;
   facts.bytes = counted.bytes;
   facts.limit = store.limit();
@@ -33,6 +40,8 @@ admin::CacheFacts cache_facts(const Engine& engine, const stats::NameTable& name
   facts.purged = counted.purged;
   facts.refused = counted.refused;
   for (const auto& [route, sums] : stats.cache_by_route()) {
+    facts.hits += sums.hits();
+    facts.misses += sums.misses();
     facts.routes.push_back({std::string(names.name(route)), sums});
   }
   return facts;

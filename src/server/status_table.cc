@@ -152,9 +152,23 @@ std::string cache_lines(const Json& status) {
     lines.push_back({text(route, "name"), text(route, "hits"), text(route, "misses"),
                      fmt::format("{:.1f} %", 100 * real(route, "hit_ratio"))});
   }
-  if (lines.size() == 1) return {};
-  return fmt::format("\n{}cache: {} entries, {} of {}\n", align(lines), number(cache, "entries"),
-                     format_size(number(cache, "bytes")), format_size(number(cache, "limit")));
+  const bool is_asked = lines.size() > 1;
+  std::string out;
+  if (is_asked) {
+    out = fmt::format("\n{}cache: {} entries, {} of {}\n", align(lines), number(cache, "entries"),
+                      format_size(number(cache, "bytes")), format_size(number(cache, "limit")));
+  }
+  for (const Json& server : at(cache, "servers")) {
+    out += fmt::format("redis {} {} since {}", text(server, "address"), text(server, "state"),
+                       text(server, "since"));
+    const bool is_well = text(server, "state") == "up";
+    if (!is_well) out += ": " + text(server, "error");
+    if (const auto waiting = number(server, "purges_waiting"); waiting > 0) {
+      out += fmt::format(", {} purges wait for it", waiting);
+    }
+    out += "\n";
+  }
+  return out;
 }
 
 // Only the words of states, which stand between spaces.

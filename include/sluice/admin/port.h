@@ -13,6 +13,7 @@
 #include "sluice/base/clock.h"
 #include "sluice/cache/cache.h"
 #include "sluice/cache/purge.h"
+#include "sluice/cache/purge_hub.h"
 #include "sluice/config/snapshot.h"
 #include "sluice/stats/counters.h"
 #include "sluice/stats/request_table.h"
@@ -56,10 +57,17 @@ struct TotalFacts {
   std::vector<std::pair<std::string_view, uint64_t>> errors;  // by reason, those that happened
 };
 
-// Of the memory tier; since the start where it counts.
+// Since the start where it counts.
 struct CacheFacts {
-  uint64_t hits = 0;    // answered from it, stale ones included
-  uint64_t misses = 0;  // looked up, and an endpoint had to be asked
+  struct Tier {
+    uint64_t hits = 0;    // found, stale ones that were served included
+    uint64_t misses = 0;  // looked up, and not found or of no use
+  };
+  uint64_t hits = 0;    // requests answered from the cache, stale ones included
+  uint64_t misses = 0;  // requests for which an endpoint had to be asked
+  Tier memory_tier, shared_tier;
+  cache::SharedFacts shared;  // no server: there is none
+  // Of the memory tier:
   uint64_t entries = 0;
   uint64_t bytes = 0;  // all memory that it takes
   uint64_t limit = 0;  // the most that it may take

@@ -45,6 +45,10 @@ std::string status_json(const StatusFacts& facts, bool pretty = false);
 
 // Why traffic should not come here: draining, a pool without a usable endpoint. Pure.
 std::vector<std::string> not_ready_reasons(const StatusFacts& facts);
+// What goes on with less than it was given: servers of the shared tier that are away. Pure.
+std::vector<std::string> degradations(const StatusFacts& facts);
+// "up", "degraded", "off"
+std::string_view shared_state(const cache::SharedFacts& shared) noexcept;
 // "serving 3 listeners, 2/12 endpoints down": for systemd and people. Pure.
 std::string status_line(const StatusFacts& facts);
 

@@ -51,6 +51,8 @@ struct SharedServerFacts {
   uint64_t purges_received = 0;
   uint32_t degraded_workers = 0;
   std::string warning;  // of how it handles its memory
+  // It can be written to and read from by all of this process.
+  bool is_well() const noexcept { return is_up && is_epoch_known && degraded_workers == 0; }
 };
 struct SharedFacts {
   std::vector<SharedServerFacts> servers;
@@ -67,7 +69,7 @@ class PurgeHub {
   // From now on purges go to that tier and come from it; nullptr: none. Before any worker has it.
   // Purges that wait for a server which the new tier has too go on waiting. Whatever a worker still
   // finds by the old tier counts as purged.
-  void connect(std::shared_ptr<SharedTier> tier);
+  void connect(const std::shared_ptr<SharedTier>& tier);
   void stop() { connect(nullptr); }
 
   // Any thread; how many entries of the memory tier it named.

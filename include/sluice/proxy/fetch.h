@@ -96,8 +96,9 @@ class Fetch final : public ClientStream,
   Ref<cache::Entry> matching() const noexcept {
     return matching_ ? stored_.all()[*matching_] : Ref<cache::Entry>();
   }
-  int endpoint_status() const noexcept { return endpoint_status_; }  // 0: no answer
-  Error failure() const noexcept { return error_; }                  // with `failed`
+  bool was_found_stale() const noexcept { return was_found_stale_; }  // in the shared tier
+  int endpoint_status() const noexcept { return endpoint_status_; }   // 0: no answer
+  Error failure() const noexcept { return error_; }                   // with `failed`
   const TryFacts& facts() const noexcept { return facts_; }
   void cancel() noexcept override;
   // For the asker, who owes it release() or abandon(). Nobody asks: a refresh in the background.
@@ -234,6 +235,7 @@ class Fetch final : public ClientStream,
   Verdict verdict_ = Verdict::asking;
   cache::NoStoreReason refused_ = cache::NoStoreReason::kNone;
   bool was_validated_ = false;
+  bool was_found_stale_ = false;
   bool is_overflowing_ = false;
   bool asks_again_ = false;  // a 304 that fits nothing: once more without conditions
   bool has_news_ = false;    // for the asker

@@ -60,6 +60,7 @@ class Engine {
   cache::Cache& cache() noexcept { return cache_; }
   const cache::Cache& cache() const noexcept { return cache_; }
   cache::PurgeHub& purges() noexcept { return purges_; }
+  const cache::PurgeHub& purges() const noexcept { return purges_; }
   uint64_t log_dropped() const noexcept { return logs_->dropped(access_); }
   const stats::Collect& stats() const noexcept { return stats_; }
   stats::NameTable& names() noexcept { return names_; }

@@ -28,7 +28,9 @@ TEST_CASE("admin/status: the shape of the contract") {
         Json::parse(R"([{"name":"web","bind":"0.0.0.0:8080","connections":12}])"));
   CHECK(status["cache"] ==
         Json::parse(R"({"hits":0,"misses":0,"hit_ratio":0.0,"bytes":0,"limit":0,"entries":0,
-                                         "evicted":0,"purged":0,"redis":"off","routes":[]})"));
+                                         "evicted":0,"purged":0,"redis":"off","servers":[],"routes":[],
+                "tiers":{"memory":{"hits":0,"misses":0,"hit_ratio":0.0},
+                         "redis":{"hits":0,"misses":0,"hit_ratio":0.0}}})"));
   const Json& pool = status["pools"][0];
   CHECK(pool["name"] == "orders");
   const Json& endpoint = pool["endpoints"][0];

@@ -312,6 +312,23 @@ TEST_CASE("cache/purge_hub: what the server forbids stands in the status, and is
   bed.b.await_up();
 }
 
+TEST_CASE("cache/purge_hub: who may not subscribe looks often instead") {
+  RedisServer server({"--user default on nopass ~* resetchannels +@all"});
+  loop::Loop loop;
+  Host a(loop), b(loop);
+  for (Host* host : {&a, &b}) host->connect(server);
+  REQUIRE(run_until(loop, [&] {
+    const SharedServerFacts facts = b.hub.facts().servers.at(0);
+    return facts.is_up && facts.last_error.find("NOPERM") != std::string::npos;
+  }));
+  CHECK_FALSE(b.hub.facts().servers.at(0).is_subscribed);
+  b.store("/a");
+  REQUIRE(run_until(loop, [&] { return a.hub.facts().servers.at(0).is_up; }));
+  a.purge("hard url " + kSite + "/a");
+  CHECK(b.becomes("/a", Standing::gone));
+  CHECK(a.is_sent());
+}
+
 TEST_CASE("cache/purge_hub: a user who may only do what it takes") {
   RedisServer server(
       {"--user default on nopass ~t:* &t:* -@all +eval +evalsha +script|load +type +hmget +hset "
