@@ -83,7 +83,8 @@ async function checkRedis (edge, other) {
   const { looks, writes, bad } = await counts(edge)
   const ask = one => get({ port: one.port, path: `/test/${uuid}`, headers: { host: 'shared.test' } })
   await ask(edge)
-  await until(edge.child, async () => (await counts(edge)).writes > writes || undefined)
+  const question = `/api/v1/cache?url=${encodeURIComponent(`http://shared.test/test/${uuid}`)}`
+  await until(edge.child, async () => JSON.parse(await askAdmin(edge.socket, question)).redis[0].answer === 'found' || undefined)
   const answer = (await ask(other)).headers['cache-status']
   if (!/^sluice; hit;.*; detail=redis$/.test(answer)) throw new Error(`Redis did not answer: Cache-Status is "${answer}"`)
   console.log(`Redis: ${looks} look-ups, ${writes} writes and ${bad} errors in the suite; then it answered another sluice`)
