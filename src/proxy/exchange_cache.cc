@@ -16,6 +16,7 @@
 #include "sluice/cache/purge_hub.h"
 #include "sluice/cache/store_redis.h"
 #include "sluice/cache/vary.h"
+#include "sluice/proxy/cache_places.h"
 #include "sluice/proxy/entry_sender.h"
 #include "sluice/proxy/exchange.h"
 #include "sluice/proxy/fetch.h"
@@ -460,20 +461,32 @@ std::string_view Exchange::response_lines() noexcept {
   return {both, ours.size() + sticky.size()};
 }
 
-// RFC 9111 section 4.4: what an unsafe method may have changed, on whatever route it came.
+// RFC 9111 section 4.4: what an unsafe method may have changed, on whatever route it came. The
+// targets are as the endpoint sees them, and so as most entries have them; where routes change what
+// a URL is stored under, it is looked up by the routes as well.
 void Exchange::invalidate_for(const http::ResponseHead& response) noexcept {
   if (http::is_safe(head_.method)) return;
   const cache::KeyUrl url{client_info_.scheme, head_.authority, target_};
-  cache::PurgeHub& purges = *site_.kit().purges;
   const cache::Invalidation stale = cache::judge_invalidation(head_, url, response, arena_);
+  WorkerKit& kit = site_.kit();
+  const auto purge = [&](const cache::PurgeOrder& order) {
+    return kit.purges->purge(order, arena_);
+  };
   for (std::string_view target : stale.targets) {
-    auto key = cache::make_key({url.scheme, url.authority, target}, {}, {},
-                               site_.kit().cache->secret, arena_);
-    if (!key) continue;
-    purges.purge({.what = cache::PurgeOrder::What::url, .url = std::string(key->url)}, arena_);
+    const cache::KeyUrl changed{url.scheme, url.authority, target};
+    if (site_.changes_urls()) {
+      purge_url(*site_.snapshot(), *kit.cache, changed, cache::PurgeKind::hard, purge);
+    } else if (auto key = cache::make_key(changed, {}, {}, kit.cache->secret, arena_)) {
+      purge({.what = cache::PurgeOrder::What::url, .url = std::string(key->url)});
+    }
+  }
+  const bool is_stripped = target_ != head_.path && !stale.targets.empty();
+  if (is_stripped && site_.changes_urls()) {
+    purge_url(*site_.snapshot(), *kit.cache, {url.scheme, url.authority, head_.path},
+              cache::PurgeKind::hard, purge);
   }
   for (uint64_t tag : stale.tags) {
-    purges.purge({.what = cache::PurgeOrder::What::tag, .url = {}, .tag = tag}, arena_);
+    purge({.what = cache::PurgeOrder::What::tag, .url = {}, .tag = tag});
   }
 }
 

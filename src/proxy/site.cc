@@ -128,6 +128,8 @@ Site::Site(WorkerKit& kit, config::SnapshotPtr snapshot,
     made.response_edits = edits_of(route.response_headers);
     if (route.cache) {
       has_cache_ = true;
+      changes_urls_ |= !route.strip_prefix.empty() || route.cache->key.sort_query ||
+                       route.cache->key.query != config::RouteCacheKey::Query::kAll;
       made.cache = make_site_cache(route, snapshot_->config);
       // An endpoint may give Surrogate-Control only to who says that it knows it.
       if (made.cache->is_surrogate) {

@@ -517,3 +517,27 @@ TEST_CASE("e2e/cache get: hits and misses by route, in status, metrics and on th
   CHECK(has(sluice.command({"status"}).out, "75.0 %"));
   CHECK(has(sluice.admin("GET", "/").body, "cache hits"));
 }
+
+TEST_CASE("e2e/cache_purge: an unsafe method reaches what a route strips, sorts or leaves out") {
+  Origin origin(numbered(kFresh));
+  Sluice sluice(R"(
+workers: 1
+pools:
+  app: {endpoints: [{address: "@a", name: a}], health: {type: off}, retry: {attempts: 1}}
+routes:
+  - {match: {path: /plain}, pool: app}
+  - {match: {path: /sorted}, pool: app, cache: {key: {sort_query: true}}}
+  - {match: {path: /api, method: [GET]}, strip_prefix: /api, pool: app, cache: {key: {query: {only: [q]}}}}
+  - {match: {path: /}, pool: app}
+)",
+                values(origin));
+  for (const char* path : {"/sorted?b=1&a=2", "/api/x?q=1&utm=7", "/api/y"}) {
+    CAPTURE(path);
+    const std::string before = ask(sluice, path).body;
+    CHECK(ask(sluice, path).body == before);
+    CHECK(ask(sluice, "/plain/other", "Content-Length: 0\r\n", "POST").status == 200);
+    CHECK(ask(sluice, path).body == before);
+    CHECK(ask(sluice, path, "Content-Length: 0\r\n", "POST").status == 200);
+    CHECK(ask(sluice, path).body != before);
+  }
+}

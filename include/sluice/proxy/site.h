@@ -105,6 +105,8 @@ class Site {
   WorkerKit& kit() noexcept { return kit_; }
   Handler* handler() noexcept { return handler_; }
   bool has_cache() const noexcept { return has_cache_; }  // on one route at least
+  // One of those stores under another URL than the one that clients ask for.
+  bool changes_urls() const noexcept { return changes_urls_; }
   const config::Snapshot* snapshot() const noexcept { return snapshot_.get(); }
   const SiteRoute& route(uint32_t index) const noexcept { return routes_[index]; }
   std::vector<std::unique_ptr<upstream::Pool>>& pools() noexcept { return pools_; }
@@ -118,6 +120,7 @@ class Site {
   config::SnapshotPtr snapshot_;
   Handler* handler_ = nullptr;
   bool has_cache_ = false;
+  bool changes_urls_ = false;
   std::vector<std::unique_ptr<upstream::Pool>> pools_;
   std::vector<SiteRoute> routes_;
   uint64_t active_ = 0;

@@ -33,7 +33,7 @@ TEST_CASE("cache/shared_tier: a log that has heard nothing takes everything for 
 TEST_CASE("cache/shared_tier: an entry is judged by what was purged since its stamp") {
   PurgeLog log;
   log.begin({7, 10});
-  const EntryTag tagged[] = {{tag_hash("red"), 0}};
+  const EntryTag tagged[] = {{tag_hash("red")}};
   log.apply({.what = What::tag, .kind = PurgeKind::soft, .url = {}, .tag = tag_hash("red")});
   log.apply({.what = What::url, .kind = PurgeKind::hard, .url = kUrl});
   log.apply({.what = What::prefix, .kind = PurgeKind::hard, .url = kSite + "/b/"});
