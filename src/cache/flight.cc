@@ -8,9 +8,10 @@ namespace sluice::cache {
 
 // Waiting -----------------------------------------------------------------------------------------
 
-Flight::Flight(const Key& key, uint32_t workers)
+Flight::Flight(const Key& key, uint64_t started, uint32_t workers)
     : key_text_(key.text),
       hash_(key.hash),
+      started_(started),
       workers_(workers),
       seats_(std::make_unique<Seat[]>(workers)) {}
 
@@ -80,27 +81,27 @@ void Flight::tell(Seat& seat) noexcept {
 
 // The table ---------------------------------------------------------------------------------------
 
-Flights::Joined Flights::join(const Key& key) {
+Flights::Joined Flights::join(const Key& key, uint64_t now) {
   Shard& shard = shards_[key.hash.high % kShards];
   const std::lock_guard lock(shard.mutex);
   auto [at, end] = shard.flights.equal_range(key.hash.low);
   for (; at != end; ++at) {
     if (at->second->key_text() == key.text) return {Ref<Flight>(at->second), false};
   }
-  auto flight = Ref<Flight>::adopt(new Flight(key, workers_));
+  auto flight = Ref<Flight>::adopt(new Flight(key, now, workers_));
   shard.flights.emplace(key.hash.low, flight.get());
   flight->ref();
   count_.fetch_add(1, std::memory_order_relaxed);
   return {std::move(flight), true};
 }
 
-void Flights::finish(Flight& flight) noexcept {
+void Flights::retire(Flight& flight) noexcept {
   Shard& shard = shards_[flight.hash().high % kShards];
   {
     const std::lock_guard lock(shard.mutex);
     auto [at, end] = shard.flights.equal_range(flight.hash().low);
     while (at != end && at->second != &flight) ++at;
-    SL_CHECK(at != end);
+    if (at == end) return;
     shard.flights.erase(at);
   }
   count_.fetch_sub(1, std::memory_order_relaxed);

@@ -123,7 +123,8 @@ std::optional<PartPlace> place_part(const http::ContentRange& said, std::optiona
   const http::ByteRange& range = *said.range;
   if (!size || *size == range.size()) return PartPlace{range, *said.length};
   const bool is_last = range.last + 1 == *said.length;
-  if (is_strong || !is_last || *size == 0 || *size > range.size()) return std::nullopt;
+  const bool is_believed = !is_strong && is_last && range.first > 0;
+  if (!is_believed || *size == 0 || *size > range.size()) return std::nullopt;
   const uint64_t end = range.first + *size;
   return PartPlace{{range.first, end - 1}, end};
 }

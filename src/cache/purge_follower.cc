@@ -17,9 +17,9 @@ void PurgeFollower::lose_sight() {
 // Looking
 // -----------------------------------------------------------------------------------------
 
-PurgeFollower::Next PurgeFollower::on_page(const PurgePage& page, bool is_late) {
+PurgeFollower::Next PurgeFollower::on_page(const PurgePage& page) {
   parts_.counters.add(Counter::shared_purges_broken, page.broken);
-  if (page.state.epoch != known_.epoch) begin_epoch(page, is_late);
+  if (page.state.epoch != known_.epoch) begin_epoch(page);
   for (const NumberedPurge& purge : page.purges) take(purge, page.state);
   // Messages may have been faster than the page. But one of which nothing came of use, such as 256
   // members that are no purges, would come again and again.
@@ -33,15 +33,13 @@ PurgeFollower::Next PurgeFollower::on_page(const PurgePage& page, bool is_late) 
 }
 
 // The log begins as far back as the set proves; what entries there say of a time before that counts
-// for nothing. The memory tier has missed what it has not heard of.
-void PurgeFollower::begin_epoch(const PurgePage& page, bool is_late) {
+// for nothing. The memory tier has missed what it has not heard of. At the first contact that is
+// all since this process began to serve, however short a time, fills under way included.
+void PurgeFollower::begin_epoch(const PurgePage& page) {
   state_ = State::kBehind;
-  const bool is_first = !memory_.is_known();
   const uint64_t floor = page.purges.empty() ? page.state.number : page.purges.front().number - 1;
   begin({page.state.epoch, floor});
-  if (is_first && !is_late) {
-    memory_ = page.state;
-  } else if (is_first) {
+  if (!memory_.is_known()) {
     flush(Flush::kContact, page.state);
   } else if (memory_.epoch != page.state.epoch) {
     flush(Flush::kEpoch, page.state);
@@ -93,6 +91,7 @@ void PurgeFollower::flush(Flush why, const SharedStamp& state) {
   Arena arena(parts_.loop.chunks());
   const size_t count = purge_memory(parts_.cache.store, parts_.cache.secret, {}, arena);
   memory_ = state;
+  if (why == Flush::kContact && count == 0) return;  // a start like any other
   parts_.counters.add(row.counter);
   log_warn("cache", "{}: {}; purges may be missed, so the memory tier drops its {} entries",
            parts_.name, row.text, count);

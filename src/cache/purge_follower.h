@@ -49,9 +49,8 @@ class PurgeFollower {
 
   // For a look that begins now: up to where the purges are known. One look at a time.
   const SharedStamp& ask() noexcept { return asked_ = known_; }
-  // The page that it brought. `is_late`: if this is the first one, purges may have been missed
-  // before it.
-  Next on_page(const PurgePage& page, bool is_late);
+  // The page that it brought.
+  Next on_page(const PurgePage& page);
   // A message. While purges of ours are being written it may be about one of them, and the answer
   // to that, which is to come, tells: nothing is done until has_missed() is asked.
   Next on_message(std::string_view payload, bool is_writing);
@@ -69,7 +68,7 @@ class PurgeFollower {
  private:
   enum class Flush : uint8_t { kEpoch, kGap, kContact };
 
-  void begin_epoch(const PurgePage& page, bool is_late);
+  void begin_epoch(const PurgePage& page);
   void begin(const SharedStamp& stamp);
   void take(const NumberedPurge& purge, const SharedStamp& state);
   void skip_to(uint64_t number, const SharedStamp& state);

@@ -10,6 +10,19 @@
 #include "sluice/cache/shared_inspect.h"
 
 namespace sluice::cache {
+namespace {
+
+// Nobody else knows of them.
+void tell_lost(const PurgeLink& link) {
+  const size_t lost = link.outbox()->facts().waiting;
+  if (lost == 0) return;
+  log_warn("cache",
+           "{}: {} purges of this host were never written to it and are lost: what they named may "
+           "be served by other hosts; purge it again",
+           link.name(), lost);
+}
+
+}  // namespace
 
 PurgeHub::PurgeHub(loop::Loop& control, Cache& cache, stats::Counters& counters,
                    PurgeHubOptions options)
@@ -17,11 +30,15 @@ PurgeHub::PurgeHub(loop::Loop& control, Cache& cache, stats::Counters& counters,
       cache_(cache),
       counters_(counters),
       options_(options),
+      timer_(loop::Timer::make<&PurgeHub::on_timer>(control, this)),
       self_(std::make_shared<PurgeHub*>(this)) {}
 
 // Not inside a call back of a link: nobody who owns a hub is called by one.
 PurgeHub::~PurgeHub() {
-  for (const auto& link : links_) link->stop();
+  for (const auto& link : links_) {
+    link->stop();
+    tell_lost(*link);
+  }
 }
 
 // Purging
@@ -62,6 +79,7 @@ void PurgeHub::pump() {
 void PurgeHub::connect(const std::shared_ptr<SharedTier>& tier) {
   std::vector<std::unique_ptr<PurgeLink>> old = std::exchange(links_, {});
   for (const auto& link : old) link->stop();
+  if (old.empty()) seen_at_ = loop_.now();
   std::vector<std::shared_ptr<PurgeOutbox>> outboxes;
   for (size_t i = 0; tier != nullptr && i < tier->size(); ++i) {
     const std::string identity = PurgeLink::identity_of(*tier, i);
@@ -84,10 +102,46 @@ void PurgeHub::connect(const std::shared_ptr<SharedTier>& tier) {
   }
   for (auto& link : old) {
     if (link == nullptr) continue;
-    const size_t lost = link->outbox()->facts().waiting;
-    if (lost > 0) log_warn("cache", "{}: dropped, {} purges with it", link->name(), lost);
+    tell_lost(*link);
     loop_.bury(link.release());
   }
+  timer_.cancel();
+  if (!links_.empty()) on_timer();
+}
+
+// An acknowledgement, a failure or the end of the time ends each turn.
+void PurgeHub::finish(Duration most) {
+  const TimePoint until = loop_.now() + most;
+  loop::Timer alarm(
+      loop_, [](void*) noexcept {}, nullptr);
+  alarm.set(until);
+  while (is_writing() && loop_.now() < until) loop_.run_once(true);
+}
+
+bool PurgeHub::is_writing() const noexcept {
+  return std::ranges::any_of(links_, [](const auto& link) {
+    return link->is_ready() && link->outbox()->facts().waiting > 0;
+  });
+}
+
+// Cut off
+// --------------------------------------------------------------------------------------
+
+// Each server has every purge, so one of them is enough.
+void PurgeHub::on_timer() noexcept {
+  const TimePoint before = seen_at_;
+  for (const auto& link : links_) seen_at_ = std::max(seen_at_, link->seen_at());
+  if (seen_at_ != before) is_cut_off_ = false;
+  const TimePoint now = loop_.now();
+  if (now - seen_at_ < options_.cut_off) return timer_.set(seen_at_ + options_.cut_off);
+  timer_.set_after(options_.cut_off);
+  counters_.add(stats::Counter::cache_flushes_cut_off);
+  const size_t count = cache_.store.purge_all(PurgeKind::soft);
+  if (std::exchange(is_cut_off_, true)) return;
+  log_warn("cache",
+           "no purge of other hosts can be heard of, since no server of the shared tier was there "
+           "for {:.0f} s: the memory tier is marked stale, {} entries, now and as often until then",
+           to_seconds(options_.cut_off), count);
 }
 
 SharedFacts PurgeHub::facts() const {

@@ -50,8 +50,6 @@ PurgeLink::PurgeLink(Parts parts)
 
 void PurgeLink::start(const SharedStamp& heard) {
   follower_.carry_on_from(heard);
-  had_entries_ = parts_.cache.store.counters().entries > 0;
-  started_at_ = parts_.loop.now();
   client_.add(*this);
   client_.start();
   subscriber_->start();
@@ -135,14 +133,14 @@ void PurgeLink::on_script_reply(const redis::Reply& reply) noexcept {
     return on_script_failed(redis::Fault::kOther, "an answer that the script never gives");
   }
   trouble_.looking.clear();
-  const bool is_late = had_entries_ || parts_.loop.now() - started_at_ > parts_.options.prompt;
-  const PurgeFollower::Next next = follower_.on_page(*page, is_late);
+  const PurgeFollower::Next next = follower_.on_page(*page);
   if (next == PurgeFollower::Next::kNothing) on_current();
   if (next == PurgeFollower::Next::kLook || wants_look_) look();
 }
 
 void PurgeLink::on_current() {
   has_looked_ = true;
+  seen_at_ = parts_.loop.now();
   writer_.on_looked();
   writer_.pump();
   tell_back();

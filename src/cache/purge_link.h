@@ -46,6 +46,10 @@ class PurgeLink final : public loop::Buried,
   void stop();
   // The outbox has something.
   void pump() { writer_.pump(); }
+  // It can be written to.
+  bool is_ready() const noexcept { return client_.is_ready(); }
+  // The last time that all its purges were known; not set: they never were.
+  TimePoint seen_at() const noexcept { return seen_at_; }
 
   // The same for the server under other settings, so that who comes after may go on from here.
   static std::string identity_of(const SharedTier& tier, size_t index);
@@ -116,9 +120,8 @@ class PurgeLink final : public loop::Buried,
   Random random_;
   bool has_looked_ = false;  // since the connection is there
   bool wants_look_ = false;  // another one after the one under way
-  TimePoint started_at_{};
-  bool had_entries_ = false;  // the memory tier, of a time when nobody followed this server
-  TimePoint renew_at_{};      // the expiry of the keys
+  TimePoint seen_at_{};
+  TimePoint renew_at_{};  // the expiry of the keys
   Subscription subscription_;
   Trouble trouble_;
   bool is_up_ = false;

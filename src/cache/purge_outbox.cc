@@ -1,6 +1,7 @@
 #include "purge_outbox.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice::cache {
 
@@ -12,12 +13,31 @@ void PurgeOutbox::bind(SharedServer& server) {
 
 void PurgeOutbox::push(const PurgeOrder& order, const Hash128& key, const Purges& purges) {
   const std::lock_guard lock(mutex_);
+  const uint64_t hash = hash_of(order);
+  if (is_waiting(order, hash)) return;
   // Under the lock, so that they do not fall: the oldest item has the lowest one.
-  items_.push_back({purges.last(), order, key});
-  bytes_ += cost(items_.back());
+  queue({purges.last(), order, key}, hash);
   const bool is_first = items_.size() == 1;
   if (items_.size() > limits_.orders || bytes_ > limits_.bytes) collapse();
   if (is_first) tell();
+}
+
+uint64_t PurgeOutbox::hash_of(const PurgeOrder& order) noexcept {
+  const auto row = static_cast<uint64_t>(order.what) * 2 + static_cast<uint64_t>(order.kind);
+  return mix64(hash64(order.url, row), order.tag);
+}
+
+// Not among those that are held: the server may have those already.
+bool PurgeOutbox::is_waiting(const PurgeOrder& order, uint64_t hash) const {
+  const auto found = places_.find(hash);
+  if (found == places_.end() || found->second < done_ + held_) return false;
+  return items_[found->second - done_].order == order;
+}
+
+void PurgeOutbox::queue(Item item, uint64_t hash) {
+  places_[hash] = done_ + items_.size();
+  items_.push_back(std::move(item));
+  bytes_ += cost(items_.back());
 }
 
 // Those that are held stay where they are.
@@ -25,8 +45,8 @@ void PurgeOutbox::collapse() {
   const uint64_t since = items_[held_].since;
   for (size_t i = held_; i < items_.size(); ++i) bytes_ -= cost(items_[i]);
   items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(held_), items_.end());
-  items_.push_back({since, PurgeOrder{}, {}});
-  bytes_ += cost(items_.back());
+  places_.clear();
+  queue({since, PurgeOrder{}, {}}, hash_of({}));
   ++collapses_;
 }
 
@@ -46,6 +66,8 @@ void PurgeOutbox::release() {
   const std::lock_guard lock(mutex_);
   for (; held_ > 0; --held_, ++done_) {
     bytes_ -= cost(items_.front());
+    const auto place = places_.find(hash_of(items_.front().order));
+    if (place != places_.end() && place->second == done_) places_.erase(place);
     items_.pop_front();
   }
   tell();

@@ -1,7 +1,8 @@
 // The purges of this process that one server has not acknowledged, in order. Private to cache.
 //
 // Owner: the hub and the link to the server. Thread: push() any, the others control. More than its
-// limits becomes one purge of everything, since a purge may do too much but never too little.
+// limits becomes one purge of everything, since a purge may do too much but never too little. One
+// that waits already, and is to be sent yet, is not queued again: it is written after both.
 //
 // It keeps SharedServer::unsent_since, so that nothing purged here is read back from a server that
 // does not know yet. For purge P, with the local number n in the memory store:
@@ -23,6 +24,7 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "sluice/base/hash.h"
@@ -63,6 +65,9 @@ class PurgeOutbox {
 
  private:
   static size_t cost(const Item& item) noexcept { return sizeof(Item) + item.order.url.size(); }
+  static uint64_t hash_of(const PurgeOrder& order) noexcept;
+  bool is_waiting(const PurgeOrder& order, uint64_t hash) const;
+  void queue(Item item, uint64_t hash);
   void collapse();
   void tell() noexcept;
 
@@ -70,9 +75,10 @@ class PurgeOutbox {
   mutable std::mutex mutex_;
   SharedServer* server_ = nullptr;
   std::deque<Item> items_;
+  std::unordered_map<uint64_t, uint64_t> places_;  // by hash_of(): the ordinal of the newest such
   size_t bytes_ = 0;
   size_t held_ = 0;
-  uint64_t done_ = 0;
+  uint64_t done_ = 0;  // the ordinal of the oldest item
   uint64_t collapses_ = 0;
 };
 

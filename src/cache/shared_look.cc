@@ -147,11 +147,15 @@ void SharedLook::State::on_chunk(const Reply& reply) {
 
 void SharedLook::State::on_broken_chunk() {
   delete_fields({&record_.field, 1});
+  // So that a body which names it is written anew.
+  const uint64_t id = record_.entry.note.body_id;
+  link_->run_errand({"UNLINK", chunk_name(name_, id, next_chunk_)});
   on_read(SharedMiss::broken);
 }
 
 void SharedLook::State::make_entry() {
   if (!body_) return on_read(SharedMiss::no_room);
+  body_->set_shared_id(record_.entry.note.body_id);
   const EntryPart part{0, std::move(body_)};
   EntrySpec& spec = record_.entry.spec;
   spec.parts = {&part, 1};

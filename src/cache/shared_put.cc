@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "shared_link.h"
 #include "sluice/cache/entry_codec.h"
@@ -23,19 +24,52 @@ constexpr Duration kLongestKeep = std::chrono::hours(24 * 365);
 // With Vary every look-up brings all variants: their bodies stand elsewhere unless they are small.
 constexpr size_t kInlineVaried = 4 * 1024;
 
-// Puts a record in, among at most `most` (ARGV[4]), for at least ARGV[3] ms. What holds far more
-// was written by somebody else.
+// Puts a record in, among at most `most` (ARGV[4]), for at least ARGV[3] ms, and answers how many
+// there are. KEYS from the second: chunks of its body that should be there already; if one is not
+// it answers 0 and has put nothing in. Chunks of a record that goes are deleted, unless another
+// variant has the same body (RFC 9111 section 4.1: a 304 may select it for more requests). The
+// record names them: an index of version 2 at fixed places behind the text of its key
+// (entry_codec.h), all else none. What holds far more records was written by somebody else.
 constexpr const char* kPutScript = R"(
 local key, field, ttl, most = KEYS[1], ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
+local function number(text, at, size)
+  local value = 0
+  for i = at + size - 1, at, -1 do value = value * 256 + text:byte(i) end
+  return value
+end
+local function chunks_of(record)
+  if not record or #record < 48 or record:sub(1, 8) ~= 'SLCR\2\0\2\0' then return '', 0 end
+  local at = 33 + number(record, 25, 4)
+  if #record < at + 15 then return '', 0 end
+  local id = ''
+  for i = at + 15, at + 8, -1 do id = id .. string.format('%02x', record:byte(i)) end
+  return id, math.ceil(number(record, at, 8) / tonumber(ARGV[5]))
+end
+local function forget_chunks(id, count)
+  if count == 0 or count > tonumber(ARGV[6]) then return end
+  for _, record in ipairs(redis.call('HVALS', key)) do
+    if chunks_of(record) == id then return end
+  end
+  for i = 0, count - 1 do redis.call('UNLINK', key .. ':b:' .. id .. ':' .. i) end
+end
+for i = 2, #KEYS do
+  local left = redis.call('PTTL', KEYS[i])
+  if left == -2 then return 0 end
+  if left < ttl then redis.call('PEXPIRE', KEYS[i], ttl) end
+end
 if redis.call('HLEN', key) > 4 * most then redis.call('DEL', key) end
+local id, chunks = chunks_of(redis.call('HGET', key, field))
 redis.call('HSET', key, field, ARGV[2])
+forget_chunks(id, chunks)
 local left = redis.call('PTTL', key)
 if left < ttl then redis.call('PEXPIRE', key, ttl) end
 local count = redis.call('HLEN', key)
 if count > most then
   for _, other in ipairs(redis.call('HKEYS', key)) do
     if other ~= field then
+      id, chunks = chunks_of(redis.call('HGET', key, other))
       redis.call('HDEL', key, other)
+      forget_chunks(id, chunks)
       count = count - 1
       if count <= most then break end
     end
@@ -84,8 +118,10 @@ class SharedWriter::Job final : public ListNode<Job>, public loop::Buried {
   // Sends its first command. False: it is not worth writing any more.
   bool begin() {
     const bool is_inline = length <= (entry_->vary().empty() ? kInlineBody : kInlineVaried);
-    note_.body_id = is_inline ? 0 : writer_.link_.random() | 1;
-    return send_next();
+    if (is_inline) return send_next();
+    note_.body_id = body().shared_id();
+    are_chunks_there_ = note_.body_id != 0;
+    return are_chunks_there_ ? send_next() : write_anew();
   }
   // It ends here; the Job itself goes when nothing of it is on the stack.
   void let_go() noexcept {
@@ -115,15 +151,21 @@ class SharedWriter::Job final : public ListNode<Job>, public loop::Buried {
     explicit RecordWrite(Job& job) noexcept : job_(job) {}
 
    private:
-    void on_script_reply(const redis::Reply&) noexcept override { job_.on_record(); }
+    void on_script_reply(const redis::Reply& reply) noexcept override { job_.on_record(reply); }
     void on_script_failed(redis::Fault, std::string_view) noexcept override { job_.on_failed(); }
     Job& job_;
   };
 
+  Body& body() const noexcept { return *entry_->parts()[0].body; }
+  bool write_anew() {
+    are_chunks_there_ = false;
+    note_.body_id = writer_.link_.random() | 1;
+    return send_next();
+  }
   bool send_next() {
     const std::optional<std::string> ttl = time_to_live();
     if (!ttl || !is_good()) return false;
-    const bool has_chunk = note_.body_id != 0 && chunk_ < chunk_count(length);
+    const bool has_chunk = note_.body_id != 0 && !are_chunks_there_ && chunk_ < chunk_count(length);
     return has_chunk ? send_chunk(*ttl) : send_record(*ttl);
   }
   bool send_chunk(const std::string& ttl) {
@@ -139,17 +181,30 @@ class SharedWriter::Job final : public ListNode<Job>, public loop::Buried {
   bool send_record(const std::string& ttl) {
     std::string record;
     if (!encode_entry(*entry_, note_, record)) return false;
-    const std::string field = field_of(entry_->vary()), most = std::to_string(kMostVariants);
-    const std::string_view keys[] = {name}, values[] = {field, record, ttl, most};
+    std::vector<std::string> chunks;
+    for (size_t i = 0; are_chunks_there_ && i < chunk_count(length); ++i) {
+      chunks.push_back(chunk_name(name, note_.body_id, i));
+    }
+    std::vector<std::string_view> keys{name};
+    keys.insert(keys.end(), chunks.begin(), chunks.end());
+    const std::string field = field_of(entry_->vary()), most = std::to_string(kMostVariants),
+                      size = std::to_string(kBodyChunk),
+                      most_chunks = std::to_string(chunk_count(kLongestSharedBody));
+    const std::string_view values[] = {field, record, ttl, most, size, most_chunks};
     record_write_.run(writer_.script_, keys, values, deadline());
     return true;
   }
 
   void on_chunk() noexcept {
     ++chunk_;
+    if (chunk_ == chunk_count(length)) body().set_shared_id(note_.body_id);
     if (!send_next()) writer_.end(*this, std::nullopt);
   }
-  void on_record() noexcept { writer_.end(*this, Counter::cache_redis_writes); }
+  void on_record(const redis::Reply& reply) noexcept {
+    const bool is_in = !are_chunks_there_ || reply.integer() > 0;
+    if (is_in) return writer_.end(*this, Counter::cache_redis_writes);
+    if (!write_anew()) writer_.end(*this, std::nullopt);
+  }
   void on_failed() noexcept { writer_.end(*this, Counter::cache_redis_skips_failed); }
 
   TimePoint deadline() const noexcept { return writer_.link_.loop().now() + kWriteTime; }
@@ -170,7 +225,8 @@ class SharedWriter::Job final : public ListNode<Job>, public loop::Buried {
   SharedWriter& writer_;
   Ref<Entry> entry_;
   RecordNote note_;
-  uint64_t chunk_ = 0;  // the next one
+  bool are_chunks_there_ = false;  // as far as we know: the record goes alone
+  uint64_t chunk_ = 0;             // the next one
   ChunkWrite chunk_write_{*this};
   RecordWrite record_write_{*this};
 };

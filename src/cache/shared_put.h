@@ -2,8 +2,9 @@
 // order in which it came for each key, a few entries at a time.
 //
 // Owner: the SharedLink. Thread: the worker's loop. An entry has one command under way at a time:
-// its chunks one after the other, then the script that puts its record in. What fails costs that
-// entry only.
+// its chunks one after the other, then the script that puts its record in; for a body whose chunks
+// should be there already (the entry was read from there, or a 304 has freshened it) the script
+// alone, and all of it if they are not. What fails costs that entry only.
 #pragma once
 
 #include <cstddef>

@@ -10,9 +10,25 @@ namespace {
 
 // Fields of one hash that are looked at: we keep half as many.
 constexpr size_t kMostFields = 2 * kMostVariants;
+constexpr Duration kFarthestAhead = std::chrono::hours(24);
 
 uint64_t number_in(const redis::Reply& reply) noexcept {
   return parse_decimal(reply.text()).value_or(0);
+}
+
+// The clock of who wrote it may be ahead of ours: then it came just now at the latest, and its age
+// counts from here (RFC 9111 section 4.2.3), instead of standing still until ours is there. Date is
+// the endpoint's clock, and stays, to be compared with that of other responses of the endpoint; but
+// where it is the time of reception (RFC 9110 section 6.6.1) it goes along. False: that is no
+// clock.
+bool bring_back(EntryTimes& times, WallTime now) noexcept {
+  const auto ahead = times.response - now;
+  if (ahead > kFarthestAhead) return false;
+  if (ahead <= Duration{0}) return true;
+  if (times.date == times.response) times.date = now;
+  times.request = std::max(times.request - ahead, WallTime{});
+  times.response = now;
+  return true;
 }
 
 // A record that decodes.
@@ -52,8 +68,9 @@ class Candidates {
 
  private:
   bool is_of_use(Candidate& candidate) noexcept {
-    const EntrySpec& spec = candidate.entry.spec;
+    EntrySpec& spec = candidate.entry.spec;
     const RecordNote& note = candidate.entry.note;
+    if (!bring_back(spec.times, question_.now)) return false;
     if (life_left(spec.times, note.keep, question_.now) <= Duration{0}) return false;
     candidate.standing = question_.judge.standing(note.stamp, spec.tags, spec.key.url);
     if (candidate.standing == Standing::gone) has_purged_ = true;

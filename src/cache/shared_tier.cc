@@ -55,8 +55,11 @@ Standing PurgeLog::standing(const SharedStamp& stamp, const SharedStamp& state,
   return purges_->standing_of_fill(stamp.number - floor_.number, tags, url);
 }
 
+// Larger tables than those of a memory tier: what the server holds lives longer, and no budget of
+// entries pays for them.
 void PurgeLog::begin(const SharedStamp& stamp) {
-  auto purges = std::make_unique<Purges>();
+  static constexpr Purges::Sizes kSizes{.tags = 65'536, .urls = 65'536, .prefixes = 1024};
+  auto purges = std::make_unique<Purges>(kSizes);
   const std::lock_guard lock(mutex_);
   now_ = floor_ = stamp;
   purges_ = std::move(purges);

@@ -49,7 +49,7 @@ std::vector<Ref<Entry>> MemoryStore::find_url(const Key& key, size_t most) {
   return found;
 }
 
-PutResult MemoryStore::put(Ref<Entry> entry) noexcept {
+PutResult MemoryStore::put(Ref<Entry> entry, PutKind kind) noexcept {
   uint64_t body = 0;
   for (const EntryPart& part : entry->parts()) {
     const Body::Progress progress = part.body->progress();
@@ -62,7 +62,7 @@ PutResult MemoryStore::put(Ref<Entry> entry) noexcept {
     const uint64_t place = place_of(entry->key());
     StoreShard& shard = shard_at(place);
     grow(shard);
-    result = shard.put(place, std::move(entry), purges_);
+    result = shard.put(place, std::move(entry), {kind, purges_});
   }
   if (result != PutResult::stored) refused_.fetch_add(1, std::memory_order_relaxed);
   return result;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <tuple>
 
 namespace sluice::cache {
 namespace {
@@ -61,7 +62,7 @@ bool StoreShard::list(size_t& at, std::string_view url, const Purges& purges,
   return at < bucket_count_;
 }
 
-PutResult StoreShard::put(uint64_t place, Ref<Entry> entry, const Purges& purges) noexcept {
+PutResult StoreShard::put(uint64_t place, Ref<Entry> entry, const PutOrder& order) noexcept {
   Discard out;
   const std::lock_guard lock(mutex_);
   SL_CHECK(!entry->was_put_);  // whoever took it out may still need next_in_bucket_
@@ -69,8 +70,9 @@ PutResult StoreShard::put(uint64_t place, Ref<Entry> entry, const Purges& purges
   // Asked under the lock: a purge is noted first and then removes what it finds here, so this fill
   // either sees the note or is found.
   const Standing standing =
-      purges.standing_of_fill(entry->started(), entry->tags(), entry->key().url);
+      order.purges.standing_of_fill(entry->started(), entry->tags(), entry->key().url);
   if (standing == Standing::gone) return PutResult::purged;
+  if (order.kind == PutKind::found && has_newer(place, *entry)) return PutResult::older;
   if (standing == Standing::stale) entry->mark_stale();
   entry->was_put_ = true;
   make_way(place, *entry, out);
@@ -81,6 +83,17 @@ PutResult StoreShard::put(uint64_t place, Ref<Entry> entry, const Purges& purges
   ++entries_;
   note_size();
   return PutResult::stored;
+}
+
+// RFC 9111 section 4: the most recent response counts, by its Date.
+bool StoreShard::has_newer(uint64_t place, const Entry& entry) noexcept {
+  for (Entry* other = *bucket_of(place); other != nullptr; other = other->next_in_bucket_) {
+    if (is_key(*other, entry.key()) && is_same_vary(other->vary(), entry.vary())) {
+      const EntryTimes &stored = other->times(), &found = entry.times();
+      return std::tie(stored.date, stored.response) > std::tie(found.date, found.response);
+    }
+  }
+  return false;
 }
 
 // Takes out the variant that the entry replaces, or the oldest one when there are too many.

@@ -20,7 +20,11 @@ class alignas(64) StoreShard {
 
   // `place`: the key's hash as mixed by the store.
   void find(uint64_t place, const Key& key, const Purges& purges, Variants& found) noexcept;
-  PutResult put(uint64_t place, Ref<Entry> entry, const Purges& purges) noexcept;
+  struct PutOrder {
+    PutKind kind;
+    const Purges& purges;
+  };
+  PutResult put(uint64_t place, Ref<Entry> entry, const PutOrder& order) noexcept;
   void remove(const Entry& entry) noexcept;
   size_t purge_key(uint64_t place, const Key& key, PurgeKind kind) noexcept;
   // Evicts at least `bytes`, or all; returns how many.
@@ -114,6 +118,7 @@ class alignas(64) StoreShard {
     }
     return count;
   }
+  bool has_newer(uint64_t place, const Entry& entry) noexcept;
   void make_way(uint64_t place, const Entry& entry, Discard& out) noexcept;
   Entry** link_of(const Entry& entry) noexcept;
   void take_out(Entry** link, Discard& out) noexcept;

@@ -1,6 +1,10 @@
 #include "sluice/cache/tags.h"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "sluice/base/check.h"
 
 namespace sluice::cache {
 namespace {
@@ -9,21 +13,31 @@ Standing verdict(PurgeKind kind) noexcept {
   return kind == PurgeKind::hard ? Standing::gone : Standing::stale;
 }
 
+// How much both begin with, if that is an origin with its slash at least; else 0.
+size_t common_length(std::string_view a, std::string_view b) noexcept {
+  const auto [end, other] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  const auto length = static_cast<size_t>(end - a.begin());
+  const size_t authority = a.find("://");
+  const bool has_origin = authority != std::string_view::npos &&
+                          a.substr(0, length).find('/', authority + 3) != std::string_view::npos;
+  return has_origin ? length : 0;
+}
+
 }  // namespace
 
-Purges::Purges()
-    : rows_(std::make_unique<TagRow[]>(kRows)), urls_(std::make_unique<UrlRow[]>(kMostUrls)) {}
+Purges::Slots::Slots(size_t count) : mask_(count - 1), slots_(std::make_unique<Last[]>(count)) {
+  SL_CHECK(std::has_single_bit(count));
+}
+
+Purges::Purges(const Sizes& sizes) : sizes_(sizes), tags_(sizes.tags), urls_(sizes.urls) {
+  SL_CHECK(sizes.prefixes > 0);
+  prefixes_.reserve(sizes.prefixes + 1);
+}
 
 Standing Purges::standing(uint64_t started, std::span<const EntryTag> tags) const noexcept {
   if (last() <= started) return Standing::good;  // nothing at all was purged since
   Standing worst = all_.since(started);
-  for (const EntryTag& tag : tags) {
-    if (const TagRow* row = find(tag.hash)) worst = std::max(worst, row->last.since(started));
-  }
-  // Read after the table: who finds a row emptied finds the floor that was raised before.
-  if (!tags.empty() && tags_floor_.load(std::memory_order_acquire) > started) {
-    return Standing::gone;
-  }
+  for (const EntryTag& tag : tags) worst = std::max(worst, tags_.of(tag.hash).since(started));
   return worst;
 }
 
@@ -31,41 +45,23 @@ Standing Purges::standing_of_fill(uint64_t started, std::span<const EntryTag> ta
                                   std::string_view url) const noexcept {
   const std::lock_guard lock(mutex_);
   if (last() <= started) return Standing::good;
-  const Standing by_tag = standing(started, tags);
   if (lost_ > started) return Standing::gone;
-  return std::max({by_tag, by_url(started, url), by_prefix(started, url)});
+  const Standing by_url = urls_.of(url_tag_hash(url)).since(started);
+  return std::max({standing(started, tags), by_url, by_prefix(started, url)});
 }
 
 // From the newest back to the last one before the fill.
-Standing Purges::by_url(uint64_t started, std::string_view url) const noexcept {
-  Standing worst = Standing::good;
-  const uint64_t hash = url_tag_hash(url);
-  for (size_t back = 1; back <= kMostUrls; ++back) {
-    const UrlRow& row = urls_[(next_url_ + kMostUrls - back) % kMostUrls];
-    if (row.number <= started) break;
-    if (row.hash == hash) worst = std::max(worst, verdict(row.kind));
-  }
-  return worst;
-}
-
 Standing Purges::by_prefix(uint64_t started, std::string_view url) const noexcept {
   Standing worst = Standing::good;
-  for (const PrefixRow& row : prefixes_) {
-    const bool is_meant = row.number > started && url.starts_with(row.text);
-    if (is_meant) worst = std::max(worst, verdict(row.kind));
+  for (auto row = prefixes_.rbegin(); row != prefixes_.rend() && row->number > started; ++row) {
+    if (url.starts_with(row->text)) worst = std::max(worst, verdict(row->kind));
   }
   return worst;
 }
 
 void Purges::purge_tag(uint64_t hash, PurgeKind kind) noexcept {
   const std::lock_guard lock(mutex_);
-  if (tags_ == kMostTags && find(hash) == nullptr) forget_tags();
-  const uint64_t number = next();
-  TagRow& row = row_for(hash);
-  row.last.set(number, kind);
-  if (row.hash.load(std::memory_order_relaxed) == hash) return;
-  row.hash.store(hash, std::memory_order_release);
-  ++tags_;
+  tags_.of(hash).set(next(), kind);
 }
 
 void Purges::purge_all(PurgeKind kind) noexcept {
@@ -75,24 +71,16 @@ void Purges::purge_all(PurgeKind kind) noexcept {
 
 void Purges::purge_url(std::string_view url, PurgeKind kind) noexcept {
   const std::lock_guard lock(mutex_);
-  UrlRow& row = urls_[next_url_];
-  next_url_ = (next_url_ + 1) % kMostUrls;
-  lost_ = std::max(lost_, row.number);
-  row = {next(), url_tag_hash(url), kind};
+  urls_.of(url_tag_hash(url)).set(next(), kind);
 }
 
 void Purges::purge_prefix(std::string_view prefix, PurgeKind kind) {
+  std::string text(prefix.substr(0, kLongestPrefix));
   const std::lock_guard lock(mutex_);
-  if (prefix.size() > kLongestPrefix) {
-    lost_ = next();
-    return;
-  }
-  PrefixRow& row = prefixes_[next_prefix_];
-  next_prefix_ = (next_prefix_ + 1) % kMostPrefixes;
-  lost_ = std::max(lost_, row.number);
-  row.text = prefix;
-  row.kind = kind;
-  row.number = next();
+  drop_covered(text, kind);
+  text_ += text.size();
+  prefixes_.push_back({next(), kind, std::move(text)});
+  while (prefixes_.size() > sizes_.prefixes || text_ > most_text(sizes_)) squeeze_prefixes();
 }
 
 // A fill that starts from here on gets its response after the purge was asked for.
@@ -102,33 +90,32 @@ uint64_t Purges::next() noexcept {
   return number;
 }
 
-void Purges::forget_tags() noexcept {
-  tags_floor_.store(last_.load(std::memory_order_relaxed), std::memory_order_release);
-  for (size_t i = 0; i < kRows; ++i) {
-    rows_[i].hash.store(0, std::memory_order_release);
-    rows_[i].last.set(0, PurgeKind::hard);
-    rows_[i].last.set(0, PurgeKind::soft);
-  }
-  tags_ = 0;
+// What was purged before, and is again by the one that comes.
+void Purges::drop_covered(std::string_view prefix, PurgeKind kind) noexcept {
+  std::erase_if(prefixes_, [&](const PrefixRow& row) {
+    const bool is_covered =
+        row.text.starts_with(prefix) && (kind == PurgeKind::hard || row.kind == PurgeKind::soft);
+    if (is_covered) text_ -= row.text.size();
+    return is_covered;
+  });
 }
 
-// The row of that tag, or a free one: half of them always are.
-Purges::TagRow& Purges::row_for(uint64_t hash) noexcept {
-  for (size_t at = hash >> 32;; ++at) {
-    TagRow& row = rows_[at % kRows];
-    const uint64_t there = row.hash.load(std::memory_order_relaxed);
-    if (there == hash || there == 0) return row;
+// The oldest goes into the next oldest one of its origin, which then names what both begin with.
+void Purges::squeeze_prefixes() {
+  const PrefixRow& oldest = prefixes_.front();
+  const auto other =
+      std::find_if(prefixes_.begin() + 1, prefixes_.end(),
+                   [&](const PrefixRow& row) { return common_length(oldest.text, row.text) > 0; });
+  if (other == prefixes_.end()) {
+    lost_ = std::max(lost_, oldest.number);
+  } else {
+    const size_t length = common_length(oldest.text, other->text);
+    text_ -= other->text.size() - length;
+    other->text.resize(length);
+    if (oldest.kind == PurgeKind::hard) other->kind = PurgeKind::hard;
   }
-}
-
-const Purges::TagRow* Purges::find(uint64_t hash) const noexcept {
-  for (size_t at = hash >> 32, tries = 0; tries < kRows; ++at, ++tries) {
-    const TagRow& row = rows_[at % kRows];
-    const uint64_t there = row.hash.load(std::memory_order_acquire);
-    if (there == hash) return &row;
-    if (there == 0) return nullptr;
-  }
-  return nullptr;
+  text_ -= oldest.text.size();
+  prefixes_.erase(prefixes_.begin());
 }
 
 }  // namespace sluice::cache

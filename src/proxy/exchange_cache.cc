@@ -16,11 +16,13 @@
 #include "sluice/cache/purge_hub.h"
 #include "sluice/cache/store_redis.h"
 #include "sluice/cache/vary.h"
+#include "sluice/http/uri.h"
 #include "sluice/proxy/cache_places.h"
 #include "sluice/proxy/entry_sender.h"
 #include "sluice/proxy/exchange.h"
 #include "sluice/proxy/fetch.h"
 #include "sluice/proxy/local_reply.h"
+#include "sluice/proxy/router.h"
 
 namespace sluice::proxy {
 namespace {
@@ -43,6 +45,7 @@ struct Exchange::CacheUse final : cache::FlightWaiter {
     WorkerKit& kit = exchange.site_.kit();
     if (!followed->wait(*this, kit.loop, kit.index)) return false;
     flight = std::move(followed);
+    came_before_head = flight->state() == cache::Flight::State::asking;
     return true;
   }
 
@@ -50,9 +53,10 @@ struct Exchange::CacheUse final : cache::FlightWaiter {
   cache::RequestPlan plan;
   cache::KeyUrl url;
   cache::Key key;
-  Ref<cache::Entry> stale;    // may be sent should no endpoint answer
-  Fetch* fetch = nullptr;     // while upstream_ is its answer
-  Ref<cache::Flight> flight;  // followed
+  Ref<cache::Entry> stale;        // may be sent should no endpoint answer
+  Fetch* fetch = nullptr;         // while upstream_ is its answer
+  Ref<cache::Flight> flight;      // followed
+  bool came_before_head = false;  // what it brings is an answer to this request too
   std::optional<EntrySender> sender;
   EntrySender::Lack lack = EntrySender::Lack::none;  // of what is stored
   cache::CacheStatus status;
@@ -156,7 +160,7 @@ Exchange::Turn Exchange::serve(Ref<cache::Entry> entry, std::string_view detail)
 
 // RFC 5861 section 3: one request in the background, whoever asks meanwhile.
 void Exchange::refresh(const cache::Variants& found, cache::Entry& entry) noexcept {
-  cache::Flights::Joined joined = site_.kit().cache->flights.join(cache_->key);
+  cache::Flights::Joined joined = join_flight();
   if (!joined.is_first) return;
   FetchOrder order{site_,       *route_, head_,       client_info_, cache_->url,
                    cache_->key, target_, request_id_, traceparent_};
@@ -199,7 +203,7 @@ Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matchi
     use.has_looked = use.lack != EntrySender::Lack::ranges;
     return start_fetch(found, matching, nullptr);
   }
-  cache::Flights::Joined joined = shared.flights.join(use.key);
+  cache::Flights::Joined joined = join_flight();
   if (!joined.is_first) {
     if (!use.follow(joined.flight)) return start_fetch(found, matching, nullptr);
     site_.kit().counters.add(stats::Counter::cache_collapsed);
@@ -218,6 +222,24 @@ Exchange::Turn Exchange::miss(const cache::Variants& found, cache::Entry* matchi
     return serve_from(now, *entry);
   }
   return start_fetch(found, matching, std::move(joined.flight));
+}
+
+// Not one that began before a purge of what it brings: who asks after the purge was answered gets
+// what is there after it.
+cache::Flights::Joined Exchange::join_flight() noexcept {
+  cache::Cache& shared = *site_.kit().cache;
+  const cache::Key& key = cache_->key;
+  const cache::Purges& purges = shared.store.purges();
+  cache::Flights::Joined joined = shared.flights.join(key, purges.last());
+  if (joined.is_first || purges.last() == joined.flight->started()) return joined;
+  const bool is_growing = joined.flight->state() == cache::Flight::State::growing;
+  const auto tags =
+      is_growing ? joined.flight->entry()->tags() : std::span<const cache::EntryTag>();
+  if (purges.standing_of_fill(joined.flight->started(), tags, key.url) == cache::Standing::good) {
+    return joined;
+  }
+  shared.flights.retire(*joined.flight);
+  return shared.flights.join(key, purges.last());
 }
 
 // Once a request, while the server of the key is there.
@@ -324,12 +346,13 @@ bool Exchange::serve_stale(int status, Error error) noexcept {
                                           route_->cache->rules, wall_now())) {
     return false;
   }
+  const bool is_from_shared = use.fetch != nullptr && use.fetch->was_found_stale();
   drop_fetch();
-  site_.kit().counters.add(stats::Counter::cache_memory_stale);
+  if (!is_from_shared) site_.kit().counters.add(stats::Counter::cache_memory_stale);
   cache_word_ = "stale";
   use.status.forwarded = cache::ForwardReason::none;
   use.status.ttl = facts.ttl(wall_now());
-  serve(use.stale, "memory");
+  serve(use.stale, is_from_shared ? "redis" : "memory");
   return true;
 }
 
@@ -360,7 +383,15 @@ Exchange::Turn Exchange::follow_flight() noexcept {
   const bool is_there =
       entry != nullptr && EntrySender::lack_of(*entry, head_, unix_seconds(wall_now()), arena_) ==
                               EntrySender::Lack::none;
-  if (is_there) {
+  // RFC 9111 section 4: who comes while the body is on its way already is served from what is
+  // stored so far, and only if that may be reused.
+  const bool may_reuse =
+      is_there &&
+      (use.came_before_head ||
+       cache::judge_reuse(cache::facts_of(*entry), use.plan.directives, wall_now()).reuse !=
+           cache::Reuse::must_validate);
+  if (is_there && !may_reuse) use.rounds = kMostRounds;
+  if (may_reuse) {
     use.status.is_collapsed = true;
     cache_word_ = "collapsed";
     return serve(Ref<cache::Entry>(entry), {});
@@ -476,8 +507,9 @@ void Exchange::invalidate_for(const http::ResponseHead& response) noexcept {
     const cache::KeyUrl changed{url.scheme, url.authority, target};
     if (site_.changes_urls()) {
       purge_url(*site_.snapshot(), *kit.cache, changed, cache::PurgeKind::hard, purge);
-    } else if (auto key = cache::make_key(changed, {}, {}, kit.cache->secret, arena_)) {
-      purge({.what = cache::PurgeOrder::What::url, .url = std::string(key->url)});
+    } else if (may_be_stored(changed)) {
+      auto key = cache::make_key(changed, {}, {}, kit.cache->secret, arena_);
+      if (key) purge({.what = cache::PurgeOrder::What::url, .url = std::string(key->url)});
     }
   }
   const bool is_stripped = target_ != head_.path && !stale.targets.empty();
@@ -488,6 +520,16 @@ void Exchange::invalidate_for(const http::ResponseHead& response) noexcept {
   for (uint64_t tag : stale.tags) {
     purge({.what = cache::PurgeOrder::What::tag, .url = {}, .tag = tag});
   }
+}
+
+// A GET for it may take a route with a cache: else every POST to anything would be a purge that all
+// hosts hear of.
+bool Exchange::may_be_stored(const cache::KeyUrl& url) noexcept {
+  const auto path = http::normalise_path(url.target.substr(0, url.target.find('?')), arena_);
+  if (!path) return false;
+  const auto routes = routes_of_url(*site_.snapshot(), url.authority, *path);
+  return std::ranges::any_of(routes,
+                             [&](uint32_t index) { return site_.route(index).cache.has_value(); });
 }
 
 // Keep --------------------------------------------------------------------------------------------

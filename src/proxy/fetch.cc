@@ -258,6 +258,7 @@ void Fetch::pass(const http::ResponseHead& head, const http::ResponseForwarding&
       cache::answer_of(head.status) == cache::ValidationAnswer::replaced) {
     kit.cache->store.remove(*old);
   }
+  look_.release();  // other hosts need not wait for what will not be stored
   end_flight(cache::Flight::State::refused);
   if (asker_ == nullptr) return;
   head_ = asker_arena_->make<http::ResponseHead>(copy_head(head, *asker_arena_));
@@ -357,6 +358,7 @@ void Fetch::overflow(const Chain& bytes, uint64_t before) {
   growing_ = nullptr;
   site_.kit().cache->markers.set(key_.hash, refused_, site_.kit().loop.now(),
                                  route_.cache->rules.uncacheable_ttl);
+  look_.release();
   // Who has sent nothing of it yet asks for itself; for the others it broke off.
   end_flight(cache::Flight::State::refused);
 }

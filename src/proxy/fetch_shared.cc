@@ -51,7 +51,10 @@ void Fetch::on_look_end(const cache::SharedLook::Result& result) noexcept {
 // Into the memory tier; who waits for this fetch looks there again.
 void Fetch::take_found(const cache::SharedLook::Result& result) {
   cache::MemoryStore& store = site_.kit().cache->store;
-  const bool is_kept = store.put(result.entry) == cache::PutResult::stored;
+  const cache::PutResult put = store.put(result.entry, cache::PutKind::found);
+  // The most recent response counts (RFC 9111 section 4), and that one did not do.
+  if (put == cache::PutResult::older) return;
+  const bool is_kept = put == cache::PutResult::stored;
   if (result.is_enough) {
     verdict_ = Verdict::found;
     entry_ = result.entry;

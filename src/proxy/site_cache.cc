@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "sluice/base/hash.h"
+#include "sluice/base/strings.h"
+
 namespace sluice::proxy {
 
 namespace {
@@ -69,32 +72,43 @@ cache::KeyRule key_of(const config::RouteCacheKey& configured) {
   return key;
 }
 
-bool is_alike(const config::Route& a, const config::Route& b) {
-  return a.cache->key == b.cache->key && a.request_headers == b.request_headers;
+void add(std::string_view text, std::string& to) { to += fmt::format("{}:{}", text.size(), text); }
+
+void add(const std::vector<config::HeaderField>& fields, std::string& to) {
+  to += fmt::format("[{}", fields.size());
+  for (const config::HeaderField& field : fields) {
+    add(lower(field.name), to);
+    add(field.value, to);
+  }
+}
+
+void add(const std::vector<std::string>& texts, std::string& to) {
+  to += fmt::format("[{}", texts.size());
+  for (const std::string& text : texts) add(text, to);
+}
+
+// What makes this way to a pool another one: what it asks and what it keeps apart. By its values
+// and not by its place, so that a file that changed, or that of another host, means the same by it.
+std::string way_of(const config::Route& route) {
+  const config::RouteCacheKey& key = route.cache->key;
+  if (key == config::RouteCacheKey() && route.request_headers.empty()) return {};
+  std::string text = fmt::format("{}{}", static_cast<int>(key.query), key.sort_query ? "s" : "");
+  add(key.parameters, text);
+  add(key.headers, text);
+  add(key.cookies, text);
+  add(route.request_headers.set, text);
+  add(route.request_headers.add, text);
+  add(route.request_headers.remove, text);
+  return fmt::format("#{:016x}", hash64(text));
 }
 
 // One URL may lead to different pools, by header or method, or through routes that ask or keep
-// apart differently: those share nothing. Empty while there is only one way.
+// apart differently: those share nothing.
 std::string space_of(const config::Route& route, const config::Config& config) {
-  bool has_pools = false;
-  std::vector<const config::Route*> ways;  // to this pool
-  size_t mine = 0;
-  for (const config::Route& other : config.routes) {
-    if (!other.cache) continue;
-    if (other.pool_index != route.pool_index) {
-      has_pools = true;
-      continue;
-    }
-    const auto alike = [&](const config::Route* way) { return is_alike(*way, other); };
-    if (std::ranges::find_if(ways, alike) == ways.end()) ways.push_back(&other);
-    if (&other == &route) {
-      const auto own = std::ranges::find_if(ways, alike);
-      mine = static_cast<size_t>(own - ways.begin());
-    }
-  }
-  std::string space = has_pools || mine > 0 ? route.pool : std::string();
-  if (mine > 0) space += fmt::format("#{}", mine + 1);
-  return space;
+  const bool is_only_pool = std::ranges::all_of(config.routes, [&](const config::Route& other) {
+    return !other.cache || other.pool_index == route.pool_index;
+  });
+  return (is_only_pool ? std::string() : route.pool) + way_of(route);
 }
 
 }  // namespace

@@ -42,6 +42,10 @@ std::string workers_text(uint32_t workers) {
   return workers == 0 ? "auto" : std::to_string(workers);
 }
 
+std::string secret_of(const config::Config& config) {
+  return config.cache.redis ? config.cache.redis->secret : std::string();
+}
+
 }  // namespace
 
 std::string describe_changes(const config::Config& before, const config::Config& now) {
@@ -58,9 +62,17 @@ std::string describe_changes(const config::Config& before, const config::Config&
 }
 
 std::string describe_restart(const config::Config& before, const config::Config& now) {
-  if (before.workers == now.workers) return {};
-  return fmt::format("workers: {} to {} needs a restart", workers_text(before.workers),
-                     workers_text(now.workers));
+  std::vector<std::string> changes;
+  if (before.workers != now.workers) {
+    changes.push_back(fmt::format("workers: {} to {} needs a restart", workers_text(before.workers),
+                                  workers_text(now.workers)));
+  }
+  // It is in the hash of all that the memory tier has.
+  if (now.cache.redis && secret_of(before) != secret_of(now)) {
+    changes.emplace_back(
+        "cache.redis.secret needs a restart: until then nothing is shared with hosts that have it");
+  }
+  return fmt::format("{}", fmt::join(changes, "; "));
 }
 
 }  // namespace sluice::server

@@ -49,6 +49,7 @@ admin::CacheFacts cache_facts(const Engine& engine, const stats::NameTable& name
 
 constexpr Duration kPulse = std::chrono::seconds(1);
 constexpr int kLastTurns = 4;
+constexpr Duration kLastPurges = std::chrono::seconds(1);  // for the shared tier to have ours
 
 std::string signal_name(int number) {
   const char* name = sigabbrev_np(number);
@@ -149,6 +150,7 @@ void Control::run() {
   loop_.set_resident(true);
   loop_.run();
   engine_.fleet().stop();
+  engine_.purges().finish(kLastPurges);
   door_.close();
   // What was closed is buried at the end of a turn, and still needs its listener.
   for (int turn = 0; turn < kLastTurns; ++turn) loop_.run_once(false);

@@ -54,6 +54,10 @@ class Body final : public SharedBytes {
   }
   uint64_t size() const noexcept { return progress().size; }
   bool is_complete() const noexcept { return progress().state == State::complete; }
+  // The id under which its chunks stand in the shared tier, as far as this process knows; 0: none.
+  // They may be gone there at any time. For any thread.
+  uint64_t shared_id() const noexcept { return shared_id_.load(std::memory_order_relaxed); }
+  void set_shared_id(uint64_t id) noexcept { shared_id_.store(id, std::memory_order_relaxed); }
   // Memory held. Exact when the body has ended.
   size_t cost() const noexcept { return cost_.load(std::memory_order_relaxed); }
 
@@ -84,6 +88,7 @@ class Body final : public SharedBytes {
 
   std::atomic<uint64_t> progress_{0};
   std::atomic<size_t> cost_;
+  std::atomic<uint64_t> shared_id_{0};
   MemoryBudget& budget_;
   const std::optional<uint64_t> length_;
   Segment first_;

@@ -53,7 +53,7 @@ class Flight {
  public:
   enum class State : uint8_t { asking, growing, stored, refused, failed };
 
-  Flight(const Key& key, uint32_t workers);
+  Flight(const Key& key, uint64_t started, uint32_t workers);
 
   void ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
   void unref() noexcept {
@@ -62,6 +62,8 @@ class Flight {
 
   const std::string& key_text() const noexcept { return key_text_; }
   const Hash128& hash() const noexcept { return hash_; }
+  // Purges::last() when it began: a purge after that may be of what it brings.
+  uint64_t started() const noexcept { return started_; }
   State state() const noexcept { return state_.load(std::memory_order_seq_cst); }
   bool is_over() const noexcept { return state() > State::growing; }
   const Ref<Entry>& entry() const noexcept { return entry_; }  // from growing on
@@ -96,6 +98,7 @@ class Flight {
   std::atomic<State> state_{State::asking};
   const std::string key_text_;
   const Hash128 hash_;
+  const uint64_t started_;
   Ref<Entry> entry_;
   Error error_;
   const uint32_t workers_;
@@ -111,9 +114,12 @@ class Flights {
     Ref<Flight> flight;
     bool is_first = false;  // the caller fetches, and owes finish()
   };
-  Joined join(const Key& key);
+  // `now`: Purges::last().
+  Joined join(const Key& key, uint64_t now);
   // Nobody new joins; then flight.end() may be called.
-  void finish(Flight& flight) noexcept;
+  void finish(Flight& flight) noexcept { retire(flight); }
+  // Nobody new joins, and who comes for the key begins another one. Any number of times.
+  void retire(Flight& flight) noexcept;
 
   size_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
 

@@ -55,8 +55,9 @@ struct PartPlace {
 };
 // What Content-Range says, against the size that the message has (nullopt: only its end tells).
 // nullopt: it is not to be stored. A last range that is shorter than it says is believed its first
-// byte where it has no strong validator: nobody may combine it with anything, so that no wrong
-// length can do harm (RFC 9111 section 3.4, RFC 9110 section 15.3.7.3).
+// byte where it has no strong validator: nobody may combine it with anything (RFC 9111 section 3.4,
+// RFC 9110 section 15.3.7.3), and so no wrong length can do harm. Not if it begins with byte 0: it
+// would be a whole response then, of half the bytes (RFC 9111 section 3.3).
 std::optional<PartPlace> place_part(const http::ContentRange& said, std::optional<uint64_t> size,
                                     bool is_strong) noexcept;
 

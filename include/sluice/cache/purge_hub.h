@@ -2,7 +2,9 @@
 //
 // Owner: the engine. Thread: purge() any; everything else control. A purge is in force in this
 // process when purge() returns; with a shared tier it is then written to every server of it, which
-// tell the other hosts. A server that is away gets what it missed when it is back.
+// tell the other hosts. A server that is away gets what it missed when it is back. While all of
+// them are away this host hears of no purge: then the memory tier is marked stale again and again,
+// so that a purge of another host is missed for a bounded time only.
 #pragma once
 
 #include <atomic>
@@ -19,6 +21,7 @@
 #include "sluice/cache/purge.h"
 #include "sluice/cache/shared_tier.h"
 #include "sluice/loop/loop.h"
+#include "sluice/loop/timer.h"
 #include "sluice/stats/counters.h"
 
 namespace sluice::cache {
@@ -33,8 +36,9 @@ struct PurgeHubOptions {
   Duration watch_alone = std::chrono::milliseconds(250);  // ... without a subscription
   Duration patience = std::chrono::seconds(1);            // for the answer to a command, a PING
   Duration longest_pause = std::chrono::seconds(1);       // between attempts to connect
-  // The first contact may come so late without that purges count as missed.
-  Duration prompt = std::chrono::seconds(2);
+  // So long without a look at any server, and as often while that lasts, the memory tier is marked
+  // stale. All of it is then asked for anew, so this is no shorter than a restart of Redis.
+  Duration cut_off = std::chrono::seconds(60);
   size_t kept = 4096;            // purges that a server has on record
   size_t most_waiting = 10'000;  // purges for a server that is away; and as bytes:
   size_t most_waiting_bytes = 4 * 1024 * 1024;
@@ -72,6 +76,9 @@ class PurgeHub {
   // Purges that wait for a server which the new tier has too go on waiting. Whatever a worker still
   // finds by the old tier counts as purged.
   void connect(const std::shared_ptr<SharedTier>& tier);
+  // At the end: turns the loop, at most so long, until the servers that are there have what waits
+  // for them. Not inside a turn.
+  void finish(Duration most);
   void stop() { connect(nullptr); }
 
   // Any thread; how many entries of the memory tier it named.
@@ -85,12 +92,17 @@ class PurgeHub {
   void send(const PurgeOrder& order, Arena& arena);
   void wake();
   void pump();
+  void on_timer() noexcept;
+  bool is_writing() const noexcept;
 
   loop::Loop& loop_;
   Cache& cache_;
   stats::Counters& counters_;
   const PurgeHubOptions options_;
   std::vector<std::unique_ptr<PurgeLink>> links_;
+  loop::Timer timer_;    // while there is a tier
+  TimePoint seen_at_{};  // the last look at a server, or since when there is one
+  bool is_cut_off_ = false;
   std::mutex mutex_;  // of the next
   std::vector<std::shared_ptr<PurgeOutbox>> outboxes_;
   std::atomic<bool> is_woken_{false};

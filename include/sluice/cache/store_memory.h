@@ -63,7 +63,19 @@ struct StoreCounters {
   uint64_t refused = 0;   // not stored: any PutResult but stored
 };
 
-enum class PutResult : uint8_t { stored, too_large, purged, no_room };
+enum class PutResult : uint8_t {
+  stored,
+  too_large,
+  purged,
+  no_room,
+  older  // PutKind::found: what is stored is newer
+};
+
+// Where an entry comes from.
+enum class PutKind : uint8_t {
+  fetched,  // from an endpoint just now: it replaces what there is
+  found     // in another tier: the most recent one counts (RFC 9111 section 4)
+};
 
 class StoreShard;
 
@@ -93,7 +105,7 @@ class MemoryStore final : private Reclaimer {
   // is key_of_url(). Goes through the whole store if anything was stored under keys with extras.
   std::vector<Ref<Entry>> find_url(const Key& key, size_t most);
   // Replaces the variant of the same request fields. Its fill may still be under way.
-  PutResult put(Ref<Entry> entry) noexcept;
+  PutResult put(Ref<Entry> entry, PutKind kind = PutKind::fetched) noexcept;
   // This very entry, if it is still there.
   void remove(const Entry& entry) noexcept;
 

@@ -1,15 +1,18 @@
 // What was purged, so that nothing older than a purge is served or stored after it.
 //
 // Every purge gets a number, counted up; a fill notes the last number before it asks for the
-// response (`started`). Purges by tag only stand here, in a table of purged tags: an entry is good
-// if none of its tags was purged since its fill started, so a purge touches no entry. Purges by URL
-// and prefix remove from the store, and are remembered for the fills then under way. All memory is
-// fixed; what no longer fits makes everything older count as purged.
+// response (`started`). Purges by tag only stand here, by the hash of the tag: an entry is good if
+// none of its tags was purged since its fill started, so a purge touches no entry. Purges by URL
+// and prefix remove from the store, and are remembered for the fills then under way.
 //
-// Owner: the MemoryStore. Thread: any; standing() takes no lock.
+// All memory is fixed, and no number of purges overflows it. Tags and URLs share slots by their
+// hash, each with the numbers of its last purges: who shares one with what was purged counts as
+// purged too, which costs one fetch too much and serves nothing wrong. Of prefixes that are too
+// many, two become what both begin with.
+//
+// Owner: the MemoryStore, or a PurgeLog. Thread: any; standing() takes no lock.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +21,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sluice/base/hash.h"
 
@@ -40,7 +44,14 @@ enum class PurgeKind : uint8_t { soft, hard };
 
 class Purges {
  public:
-  Purges();
+  // How much it remembers. As they are, for a memory tier, the smallest of which has 1 MiB.
+  struct Sizes {
+    size_t tags = 16'384;  // slots, a power of two; the next as well
+    size_t urls = 8192;
+    size_t prefixes = 256;
+  };
+  explicit Purges(const Sizes& sizes);
+  Purges() : Purges(Sizes()) {}
   Purges(const Purges&) = delete;
   Purges& operator=(const Purges&) = delete;
 
@@ -60,15 +71,13 @@ class Purges {
   Standing standing_of_fill(uint64_t started, std::span<const EntryTag> tags,
                             std::string_view url) const noexcept;
 
-  static constexpr size_t kMostTags = 4096;
-  static constexpr size_t kMostUrls = 4096;
-  static constexpr size_t kMostPrefixes = 32;
-  static constexpr size_t kLongestPrefix = 2048;  // a longer one counts as purge of all fills
+  static constexpr size_t kLongestPrefix = 2048;  // a longer one counts as what it begins with
   // All memory that it may hold.
-  static size_t cost() noexcept {
-    return kRows * sizeof(TagRow) + kMostUrls * sizeof(UrlRow) +
-           kMostPrefixes * (sizeof(PrefixRow) + kLongestPrefix);
+  static size_t cost(const Sizes& sizes) noexcept {
+    return (sizes.tags + sizes.urls) * sizeof(Last) + sizes.prefixes * sizeof(PrefixRow) +
+           most_text(sizes);
   }
+  static size_t cost() noexcept { return cost(Sizes()); }
 
  private:
   // The numbers of the last hard and soft purges.
@@ -83,40 +92,40 @@ class Purges {
       return soft.load(std::memory_order_acquire) > started ? Standing::stale : Standing::good;
     }
   };
-  struct TagRow {
-    std::atomic<uint64_t> hash{0};  // 0: free
-    Last last;
-  };
-  struct UrlRow {
-    uint64_t number = 0;
-    uint64_t hash = 0;  // two URLs of one hash: the fill of the other is not stored, no harm done
-    PurgeKind kind = PurgeKind::hard;
+  class Slots {
+   public:
+    explicit Slots(size_t count);
+    Last& of(uint64_t hash) noexcept { return slots_[(hash >> 32) & mask_]; }
+    const Last& of(uint64_t hash) const noexcept { return slots_[(hash >> 32) & mask_]; }
+
+   private:
+    size_t mask_;
+    std::unique_ptr<Last[]> slots_;
   };
   struct PrefixRow {
     uint64_t number = 0;
-    std::string text;
     PurgeKind kind = PurgeKind::hard;
+    std::string text;
   };
-  static constexpr size_t kRows = kMostTags * 2;
+  // Bytes of all prefixes.
+  static size_t most_text(const Sizes& sizes) noexcept {
+    return sizes.prefixes * 64 + kLongestPrefix;
+  }
 
   uint64_t next() noexcept;
-  void forget_tags() noexcept;
-  TagRow& row_for(uint64_t hash) noexcept;
-  const TagRow* find(uint64_t hash) const noexcept;
-  Standing by_url(uint64_t started, std::string_view url) const noexcept;
+  void drop_covered(std::string_view prefix, PurgeKind kind) noexcept;
+  void squeeze_prefixes();
   Standing by_prefix(uint64_t started, std::string_view url) const noexcept;
 
+  const Sizes sizes_;
   std::atomic<uint64_t> last_{0};
   Last all_;
-  std::atomic<uint64_t> tags_floor_{0};  // tags purged before it are not in the table any more
-  std::unique_ptr<TagRow[]> rows_;
+  Slots tags_;
   mutable std::mutex mutex_;  // of all below, and of every change above
-  size_t tags_ = 0;
-  std::unique_ptr<UrlRow[]> urls_;  // a ring, as is the next
-  size_t next_url_ = 0;
-  std::array<PrefixRow, kMostPrefixes> prefixes_;
-  size_t next_prefix_ = 0;
-  uint64_t lost_ = 0;  // the newest purge that a ring has forgotten
+  Slots urls_;
+  std::vector<PrefixRow> prefixes_;  // from the oldest on
+  size_t text_ = 0;                  // bytes of theirs
+  uint64_t lost_ = 0;                // the newest purge by prefix that had to be forgotten
 };
 
 }  // namespace sluice::cache

@@ -153,12 +153,14 @@ class Exchange final : public ClientListener,
   void refresh(const cache::Variants& found, cache::Entry& entry) noexcept;
   Turn follow_fetch() noexcept;
   Turn follow_flight() noexcept;
+  cache::Flights::Joined join_flight() noexcept;
   bool may_look_shared() const noexcept;
   Turn serve_found(Ref<cache::Entry> entry) noexcept;
   void drop_fetch() noexcept;
   bool serve_stale(int status, Error error) noexcept;
   bool had_to_validate() const noexcept;
   void invalidate_for(const http::ResponseHead& response) noexcept;
+  bool may_be_stored(const cache::KeyUrl& url) noexcept;
   void note_response(const http::ResponseHead& response) noexcept;
   void begin_keeping(const cache::StorePlan& plan, const http::Framing& framing) noexcept;
   void keep(const Chain& bytes) noexcept;

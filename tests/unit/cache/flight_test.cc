@@ -55,16 +55,16 @@ TEST_CASE("cache/flight: the first of a key fetches, others join it until it is 
   Memory memory;
   Flights flights(1);
   const Key key = memory.key("/a"), other = memory.key("/b");
-  Flights::Joined first = flights.join(key);
+  Flights::Joined first = flights.join(key, 0);
   CHECK(first.is_first);
-  CHECK_FALSE(flights.join(key).is_first);
-  CHECK(flights.join(key).flight.get() == first.flight.get());
-  Flights::Joined second = flights.join(other);
+  CHECK_FALSE(flights.join(key, 0).is_first);
+  CHECK(flights.join(key, 0).flight.get() == first.flight.get());
+  Flights::Joined second = flights.join(other, 0);
   CHECK(second.is_first);
   CHECK(flights.count() == 2);
   flights.finish(*first.flight);
   first.flight->end(Flight::State::refused);
-  Flights::Joined again = flights.join(key);
+  Flights::Joined again = flights.join(key, 0);
   CHECK(again.is_first);
   CHECK(again.flight.get() != first.flight.get());
   flights.finish(*again.flight);
@@ -78,11 +78,11 @@ TEST_CASE("cache/flight: keys of one hash are kept apart by their texts") {
   const Key key = memory.key("/a");
   Key twin = memory.key("/b");
   twin.hash = key.hash;
-  Flights::Joined first = flights.join(key), second = flights.join(twin);
+  Flights::Joined first = flights.join(key, 0), second = flights.join(twin, 0);
   CHECK(second.is_first);
-  CHECK(flights.join(twin).flight.get() == second.flight.get());
+  CHECK(flights.join(twin, 0).flight.get() == second.flight.get());
   flights.finish(*second.flight);
-  CHECK_FALSE(flights.join(key).is_first);
+  CHECK_FALSE(flights.join(key, 0).is_first);
   flights.finish(*first.flight);
 }
 
@@ -90,7 +90,7 @@ TEST_CASE("cache/flight: who waits is told once a turn, however much came") {
   Memory memory;
   MemoryBudget budget(1 << 20);
   loop::Loop loop;
-  auto flight = Ref<Flight>::adopt(new Flight(memory.key("/a"), 1));
+  auto flight = Ref<Flight>::adopt(new Flight(memory.key("/a"), 0, 1));
   Waiter waiter;
   REQUIRE(flight->wait(waiter, loop, 0));
   CHECK(waiter.is_waiting());
@@ -118,7 +118,7 @@ TEST_CASE("cache/flight: who waits is told once a turn, however much came") {
 TEST_CASE("cache/flight: what happens while they are told is told again") {
   Memory memory;
   loop::Loop loop;
-  auto flight = Ref<Flight>::adopt(new Flight(memory.key("/a"), 1));
+  auto flight = Ref<Flight>::adopt(new Flight(memory.key("/a"), 0, 1));
   Waiter waiter;
   waiter.told = [&] {
     if (waiter.count == 1) flight->end(Flight::State::failed, Error(Errc::kResponseIncomplete));
@@ -133,7 +133,7 @@ TEST_CASE("cache/flight: what happens while they are told is told again") {
 TEST_CASE("cache/flight: inside a call any may leave and others may come") {
   Memory memory;
   loop::Loop loop;
-  auto flight = Ref<Flight>::adopt(new Flight(memory.key("/a"), 1));
+  auto flight = Ref<Flight>::adopt(new Flight(memory.key("/a"), 0, 1));
   Waiter first, second, third, late;
   for (Waiter* each : {&first, &second, &third}) REQUIRE(flight->wait(*each, loop, 0));
   first.told = [&] {
@@ -157,7 +157,7 @@ TEST_CASE("cache/flight: inside a call any may leave and others may come") {
 TEST_CASE("cache/flight: a waiter that goes away has left, and nobody is told after all left") {
   Memory memory;
   loop::Loop loop;
-  auto flight = Ref<Flight>::adopt(new Flight(memory.key("/a"), 1));
+  auto flight = Ref<Flight>::adopt(new Flight(memory.key("/a"), 0, 1));
   {
     Waiter waiter;
     REQUIRE(flight->wait(waiter, loop, 0));
@@ -172,7 +172,7 @@ TEST_CASE("cache/flight: a waiter that goes away has left, and nobody is told af
 TEST_CASE("cache/flight: waiters are bounded, and a place that was left can be taken") {
   Memory memory;
   loop::Loop loop;
-  auto flight = Ref<Flight>::adopt(new Flight(memory.key("/a"), 1));
+  auto flight = Ref<Flight>::adopt(new Flight(memory.key("/a"), 0, 1));
   std::vector<Waiter> waiters(Flight::kMostWaiters);
   size_t placed = 0;
   for (Waiter& waiter : waiters) placed += flight->wait(waiter, loop, 0) ? 1 : 0;
@@ -190,7 +190,7 @@ TEST_CASE("cache/flight: two loops in two threads read all of a body that a thir
   for (int round = 0; round < 20; ++round) {
     Memory memory;
     MemoryBudget budget(16 << 20);
-    auto flight = Ref<Flight>::adopt(new Flight(memory.key("/a"), 2));
+    auto flight = Ref<Flight>::adopt(new Flight(memory.key("/a"), 0, 2));
     Filling filling = make_filling(budget, memory.key("/a"));
     std::atomic<int> ready{0};
     std::atomic<uint64_t> read[2] = {0, 0};

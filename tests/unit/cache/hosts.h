@@ -37,7 +37,6 @@ inline PurgeHubOptions quick() {
   options.watch_alone = milliseconds(20);
   options.patience = milliseconds(500);
   options.longest_pause = milliseconds(50);
-  options.prompt = seconds(60);
   options.kept = 16;
   return options;
 }
@@ -77,6 +76,8 @@ struct Host {
       }
       return true;
     }));
+    if (!has_met) at_contact = cache.store.purges().last();
+    has_met = true;
   }
   size_t waiting(size_t index = 0) const { return hub.facts().servers.at(index).purges_waiting; }
   bool is_sent() {
@@ -108,10 +109,18 @@ struct Host {
     return run_until(loop, [&] { return standing(path) == wanted; });
   }
   void purge(std::string_view text) { hub.purge(order_of(text), memory.arena); }
+  // Of as many URLs, which begin so.
+  void purge_many(int count, const std::string& url) {
+    for (int i = 0; i < count; ++i) purge("hard url " + url + std::to_string(i));
+  }
+  // Purges in the memory tier since the first contact.
+  uint64_t in_memory() const { return cache.store.purges().last() - at_contact; }
 
   PurgeLog& log(size_t index = 0) const { return tier->server(index).log; }
+  // As in_memory() has it.
   uint64_t unsent_since(size_t index = 0) const {
-    return tier->server(index).unsent_since.load(std::memory_order_acquire);
+    const uint64_t since = tier->server(index).unsent_since.load(std::memory_order_acquire);
+    return since == SharedServer::kNone ? since : since - at_contact;
   }
   uint64_t count(stats::Counter id) const { return counters.get(id); }
   uint64_t flushes() const {
@@ -123,6 +132,8 @@ struct Host {
   Memory memory;
   Cache cache{{}, "test", 1};
   stats::Counters counters;
+  bool has_met = false;  // by await_up()
+  uint64_t at_contact = 0;
   std::shared_ptr<SharedTier> tier;
   PurgeHub hub;
 };

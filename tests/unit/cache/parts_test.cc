@@ -210,6 +210,9 @@ TEST_CASE("cache/parts: a 206 belongs where Content-Range says, if its size agre
       {{last, 10}, 5, false, Run{4, 9}, 9},
       {{last, 10}, 7, false, std::nullopt},
       {{last, 10}, 0, false, std::nullopt},
+      // It would be stored as a whole response of half the bytes (RFC 9111 3.3).
+      {{http::ByteRange{0, 9}, 10}, 5, false, std::nullopt},
+      {{http::ByteRange{0, 9}, 10}, 10, false, Run{0, 10}, 10},
   };
   for (const Row& row : rows) {
     const auto placed = place_part(row.said, row.size, row.is_strong);

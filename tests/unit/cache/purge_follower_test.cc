@@ -24,9 +24,12 @@ struct Bed {
     }
     return page;
   }
-  Next look(const PurgePage& page, bool is_late = false) {
+  Next look(const PurgePage& page) {
+    const bool is_first = !follower.memory().is_known();
     follower.ask();
-    return follower.on_page(page, is_late);
+    const Next next = follower.on_page(page);
+    if (is_first) at_contact = cache.store.purges().last();
+    return next;
   }
   Next hear(SharedStamp stamp, bool is_writing = false) {
     return follower.on_message(fmt::format("{} {} hard all", stamp.epoch, stamp.number),
@@ -42,16 +45,18 @@ struct Bed {
     return counters.get(Counter::cache_flushes_epoch) + counters.get(Counter::cache_flushes_gap) +
            counters.get(Counter::cache_flushes_contact);
   }
-  uint64_t in_memory() const { return cache.store.purges().last(); }
+  // Since the first contact.
+  uint64_t in_memory() const { return cache.store.purges().last() - at_contact; }
 
   loop::Loop loop;
   Cache cache{{}, "test", 1};
   stats::Counters counters;
   SharedServer server;
   PurgeFollower follower;
+  uint64_t at_contact = 0;
 };
 
-TEST_CASE("cache/purge_follower: begins where the record does, and does not purge memory by it") {
+TEST_CASE("cache/purge_follower: begins where the record does, and does not go by it in memory") {
   Bed bed;
   CHECK(bed.look(bed.page({7, 5}, {4, 5})) == Next::kNothing);
   CHECK(bed.server.log.now() == SharedStamp{7, 5});
@@ -60,6 +65,26 @@ TEST_CASE("cache/purge_follower: begins where the record does, and does not purg
   CHECK(bed.server.log.standing({7, 2}, {7, 5}, {}, kSite + "/x") == Standing::gone);
   CHECK(bed.in_memory() == 0);
   CHECK(bed.flushes() == 0);
+}
+
+TEST_CASE("cache/purge_follower: the first contact empties memory, with the fills under way") {
+  Bed bed;
+  const uint64_t started = bed.cache.store.purges().last();
+  SUBCASE("nothing is stored") {
+    bed.look(bed.page({7, 5}, {4, 5}));
+    CHECK(bed.flushes() == 0);
+  }
+  SUBCASE("something is") {
+    Memory memory;
+    REQUIRE(bed.cache.store.put(make_entry(bed.cache.store.budget(), memory.key("/a"))) ==
+            PutResult::stored);
+    bed.look(bed.page({7, 5}, {4, 5}));
+    CHECK(bed.counters.get(Counter::cache_flushes_contact) == 1);
+    CHECK(bed.cache.store.counters().entries == 0);
+  }
+  CHECK(bed.cache.store.purges().standing_of_fill(started, {}, kSite + "/a") == Standing::gone);
+  bed.look(bed.page({7, 5}, {4, 5}));
+  CHECK(bed.in_memory() == 0);
 }
 
 TEST_CASE("cache/purge_follower: applies the message that follows, and looks at any other") {
@@ -81,7 +106,7 @@ TEST_CASE("cache/purge_follower: a page that messages have overtaken is no gap")
   bed.look(bed.page({7, 0}, {}));
   bed.follower.ask();
   for (uint64_t n = 1; n <= 3; ++n) bed.hear({7, n});
-  CHECK(bed.follower.on_page(bed.page({7, 4}, {1, 2}, true), false) == Next::kLook);
+  CHECK(bed.follower.on_page(bed.page({7, 4}, {1, 2}, true)) == Next::kLook);
   CHECK(bed.follower.state() == PurgeFollower::State::kBehind);
   CHECK(bed.look(bed.page({7, 4}, {4})) == Next::kNothing);
   CHECK(bed.in_memory() == 4);

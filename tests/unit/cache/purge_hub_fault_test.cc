@@ -78,7 +78,7 @@ TEST_CASE("cache/purge_hub: what was purged while a host was cut off comes when 
   bed.b.store("/a");
   bed.b.store("/b");
   bed.cut();
-  for (int i = 0; i < 15; ++i) bed.a.purge("hard url " + kSite + "/x");
+  bed.a.purge_many(15, kSite + "/x");
   bed.a.purge("hard url " + kSite + "/a");
   CHECK(bed.a.is_sent());
   CHECK(bed.b.standing("/a") == Standing::good);
@@ -94,7 +94,7 @@ TEST_CASE("cache/purge_hub: more purges than are on record empty the memory tier
   bed.b.store("/b");
   const SharedStamp before = bed.b.log().now();
   bed.cut();
-  for (int i = 0; i < 17; ++i) bed.a.purge("hard url " + kSite + "/a");
+  bed.a.purge_many(17, kSite + "/a");
   CHECK(bed.a.is_sent());
   bed.mend();
   CHECK(bed.b.standing("/b") == Standing::gone);
@@ -104,6 +104,58 @@ TEST_CASE("cache/purge_hub: more purges than are on record empty the memory tier
   CHECK(now == bed.a.log().now());
   CHECK(bed.b.log().standing(before, now, {}, kSite + "/c") == Standing::gone);
   CHECK(bed.b.log().standing({now.epoch, 1}, now, {}, kSite + "/c") == Standing::good);
+}
+
+TEST_CASE("cache/purge_hub: who is cut off from all servers marks memory stale, again and again") {
+  RedisServer one, other;
+  loop::Loop loop;
+  PurgeHubOptions options = quick();
+  options.cut_off = milliseconds(300);
+  Host host(loop, options);
+  const auto marked = [&] { return host.count(Counter::cache_flushes_cut_off); };
+  host.connect({one.address(), other.address()});
+  host.await_up();
+  host.store("/a");
+  one.kill();
+  REQUIRE(run_until(loop, [&] { return !host.is_up(0); }));
+  // The other server has every purge.
+  const TimePoint end = loop.now() + 2 * options.cut_off;
+  REQUIRE(run_until(loop, [&] { return loop.now() > end; }));
+  CHECK(host.standing("/a") == Standing::good);
+  CHECK(marked() == 0);
+  other.kill();
+  CHECK(host.becomes("/a", Standing::stale));
+  CHECK(marked() == 1);
+  host.store("/b");
+  CHECK(host.standing("/b") == Standing::good);
+  CHECK(host.becomes("/b", Standing::stale));
+  CHECK(marked() == 2);
+  for (RedisServer* server : {&one, &other}) server->start();
+  host.await_up();
+  const uint64_t before = marked();
+  host.store("/c");
+  const TimePoint then = loop.now() + 2 * options.cut_off;
+  REQUIRE(run_until(loop, [&] { return loop.now() > then; }));
+  CHECK(host.standing("/c") == Standing::good);
+  CHECK(marked() == before);
+}
+
+TEST_CASE("cache/purge_hub: who never met a server is cut off from the start") {
+  RedisServer server;
+  server.kill();
+  loop::Loop loop;
+  PurgeHubOptions options = quick();
+  options.cut_off = milliseconds(100);
+  Host host(loop, options);
+  host.store("/a");
+  host.connect(server);
+  host.connect(server);  // new settings do not put it off
+  CHECK(host.becomes("/a", Standing::stale));
+  host.hub.stop();
+  const uint64_t before = host.count(Counter::cache_flushes_cut_off);
+  const TimePoint then = loop.now() + 2 * options.cut_off;
+  redis::test::spin_until(loop, [&] { return loop.now() > then; });
+  CHECK(host.count(Counter::cache_flushes_cut_off) == before);
 }
 
 TEST_CASE("cache/purge_hub: a server that lost everything gets what waited, in a new epoch") {
@@ -163,7 +215,7 @@ TEST_CASE("cache/purge_hub: a lost state begins a new epoch for all") {
   Pair pair;
   for (const Case& given : cases) {
     CAPTURE(given.name);
-    for (int i = 0; i < 3; ++i) pair.a.purge("hard url " + kSite + "/x");
+    pair.a.purge_many(3, kSite + "/x");
     CHECK(pair.a.is_sent());
     REQUIRE(run_until(pair.loop, [&] { return pair.a.log().now() == pair.b.log().now(); }));
     const SharedStamp old = pair.a.log().now();
@@ -274,10 +326,10 @@ TEST_CASE("cache/purge_hub: too many purges that wait become one of everything")
   Pair pair(options);
   pair.server.signal(SIGSTOP);
   pair.b.store("/b");
-  for (int i = 0; i < 30; ++i) pair.a.purge("hard url " + kSite + "/x");
+  pair.a.purge_many(30, kSite + "/x");
   CHECK(pair.a.waiting() <= 10);
   CHECK(pair.a.unsent_since() == 0);
-  CHECK(pair.a.cache.store.purges().last() == 30);
+  CHECK(pair.a.in_memory() == 30);
   pair.server.signal(SIGCONT);
   CHECK(pair.b.becomes("/b", Standing::gone));
   CHECK(pair.a.is_sent());

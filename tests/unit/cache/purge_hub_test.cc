@@ -5,6 +5,8 @@
 #include <thread>
 
 #include "hosts.h"
+#include "sluice/base/log.h"
+#include "sluice/base/log_ring.h"
 
 namespace sluice::cache {
 namespace {
@@ -101,7 +103,7 @@ TEST_CASE("cache/purge_hub: many purges of both hosts at once arrive once each")
   CHECK(two.b.is_sent());
   CHECK(two.a.count(Counter::shared_purges_received) == 300);
   CHECK(two.b.count(Counter::shared_purges_received) == 300);
-  CHECK(two.a.cache.store.purges().last() == 600);
+  CHECK(two.a.in_memory() == 600);
   CHECK(two.a.flushes() + two.b.flushes() == 0);
 }
 
@@ -111,9 +113,9 @@ TEST_CASE("cache/purge_hub: unsent_since moves on as acknowledgements come, and 
   two.a.purge("hard all");
   CHECK(two.a.unsent_since() == 0);
   // Never idle: there is always one more before the last one is acknowledged.
-  uint64_t last = 0;
+  uint64_t last = 0, count = 0;
   REQUIRE(redis::test::spin_until(two.loop, [&] {
-    while (two.a.waiting() < 200) two.a.purge("hard url " + kSite + "/a");
+    while (two.a.waiting() < 200) two.a.purge("hard url " + kSite + "/" + std::to_string(++count));
     const uint64_t since = two.a.unsent_since();
     CHECK(since >= last);
     CHECK(since != SharedServer::kNone);
@@ -150,10 +152,10 @@ TEST_CASE("cache/purge_hub: a hard purge of a URL removes its entry from the ser
 TEST_CASE("cache/purge_hub: keys expire, and keep what a server is to keep") {
   Two two;
   Hand hand(two.loop, two.server);
-  for (int i = 0; i < 50; ++i) two.a.purge("hard url " + kSite + "/a");
+  two.a.purge_many(50, kSite + "/");
   CHECK(two.a.is_sent());
   CHECK(hand.get({"ZCARD", "t:purges"}) == ":16");
-  CHECK(hand.get({"ZRANGE", "t:purges", "0", "0"}) == "[\"35 hard url " + kSite + "/a\"]");
+  CHECK(hand.get({"ZRANGE", "t:purges", "0", "0"}) == "[\"35 hard url " + kSite + "/34\"]");
   CHECK(hand.get({"HGET", "t:state", "purges"}) == "\"50\"");
   for (const char* key : {"t:state", "t:purges"}) {
     const std::string left = hand.get({"TTL", key});
@@ -164,7 +166,8 @@ TEST_CASE("cache/purge_hub: keys expire, and keep what a server is to keep") {
 TEST_CASE("cache/purge_hub: who comes later uses what the record proves, and no more") {
   Two two;
   const std::string named = kSite + "/a";
-  for (int i = 0; i < 20; ++i) two.a.purge("hard url " + named);
+  two.a.purge_many(19, kSite + "/x");
+  two.a.purge("hard url " + named);
   CHECK(two.a.is_sent());
   const SharedStamp state = two.a.log().now();
   REQUIRE(state.number == 20);
@@ -208,16 +211,57 @@ TEST_CASE("cache/purge_hub: a memory tier of before the first contact is emptied
   CHECK(host.count(Counter::cache_flushes_contact) == 1);
 }
 
-TEST_CASE("cache/purge_hub: a contact that comes late empties the memory tier") {
+TEST_CASE("cache/purge_hub: a purge between the start of a host and its first contact counts") {
+  RedisServer server;
+  loop::Loop loop_a, loop_b;
+  Host a(loop_a), b(loop_b);
+  a.connect(server);
+  a.await_up();
+  b.connect(server);
+  b.store("/a");
+  a.purge("hard url " + kSite + "/a");
+  REQUIRE(a.is_sent());
+  CHECK(b.becomes("/a", Standing::gone));
+}
+
+TEST_CASE("cache/purge_hub: at the end the servers that are there get what waits, and no others") {
+  RedisServer one, other;
+  loop::Loop loop;
+  Host a(loop), b(loop);
+  a.connect({one.address(), other.address()});
+  b.connect(one);
+  for (Host* host : {&a, &b}) host->await_up();
+  other.kill();
+  REQUIRE(run_until(loop, [&] { return !a.is_up(1); }));
+  b.store("/a");
+  a.purge("hard url " + kSite + "/a");
+  a.hub.finish(seconds(60));
+  CHECK(a.waiting(0) == 0);
+  CHECK(a.waiting(1) == 1);
+  CHECK(b.becomes("/a", Standing::gone));
+}
+
+TEST_CASE("cache/purge_hub: the end waits no longer than it may, and tells what is lost") {
+  LogRing ring(64 * 1024);
   RedisServer server;
   loop::Loop loop;
-  PurgeHubOptions options = quick();
-  options.prompt = Duration(0);
-  Host host(loop, options);
-  host.connect(server);
-  host.store("/a");
-  CHECK(host.becomes("/a", Standing::gone));
-  CHECK(host.count(Counter::cache_flushes_contact) == 1);
+  {
+    Host host(loop, by_message());
+    host.connect(server);
+    host.await_up();
+    server.signal(SIGSTOP);
+    host.purge("hard url " + kSite + "/a");
+    host.purge("hard url " + kSite + "/b");
+    host.hub.finish(milliseconds(20));
+    CHECK(host.waiting() == 2);
+    log_attach(&ring);
+  }
+  log_attach(nullptr);
+  server.signal(SIGCONT);
+  const LogRing::Spans spans = ring.peek();
+  const std::string text = std::string(spans.first).append(spans.second);
+  CHECK(text.find("2 purges of this host were never written") != std::string::npos);
+  CHECK(text.find("purge it again") != std::string::npos);
 }
 
 TEST_CASE("cache/purge_hub: the same server under new settings goes on where it was") {
@@ -262,7 +306,7 @@ TEST_CASE("cache/purge_hub: stopped, nothing is sent, heard or used any more") {
   two.b.purge("hard url " + kSite + "/x");
   CHECK(two.b.is_sent());
   CHECK(two.b.log().now().number == 1);
-  CHECK(two.a.cache.store.purges().last() == 1);
+  CHECK(two.a.in_memory() == 1);
 }
 
 TEST_CASE("cache/purge_hub: threads purge while it is connected and connected again") {

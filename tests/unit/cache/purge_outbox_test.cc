@@ -96,6 +96,42 @@ TEST_CASE("cache/purge_outbox: more than its limits becomes one purge of everyth
   CHECK(box.outbox.facts().collapses == 2);
 }
 
+TEST_CASE("cache/purge_outbox: what waits already is not queued again") {
+  Box box;
+  for (int i = 0; i < 20'000; ++i) box.purge(i % 2 == 0 ? "/1" : "/2");
+  CHECK(box.outbox.facts().waiting == 2);
+  CHECK(box.outbox.facts().collapses == 0);
+  CHECK(box.since() == 0);
+  box.outbox.push(order_of("soft url " + kSite + "/1"), {}, box.purges);
+  box.outbox.push(order_of("hard prefix " + kSite + "/1"), {}, box.purges);
+  CHECK(box.held() == "/1 /2 /1 /1 ");
+  box.outbox.release();
+  CHECK(box.since() == SharedServer::kNone);
+  box.purge("/1");
+  CHECK(box.since() == 20'000);
+  CHECK(box.held() == "/1 ");
+}
+
+TEST_CASE("cache/purge_outbox: what may have been sent already is queued again") {
+  Box box;
+  box.purge("/1");
+  box.purge("/2");
+  CHECK(box.held(1) == "/1 ");
+  for (int i = 0; i < 3; ++i) box.purge("/1");
+  for (int i = 0; i < 3; ++i) box.purge("/2");
+  CHECK(box.outbox.facts().waiting == 3);
+  SUBCASE("when it has come in") {
+    box.outbox.release();
+    box.purge("/1");
+    CHECK(box.held() == "/2 /1 ");
+  }
+  SUBCASE("when it is to be sent again") {
+    box.outbox.let_go();
+    box.purge("/1");
+    CHECK(box.held() == "/1 /2 /1 ");
+  }
+}
+
 // The reader of purge_outbox.h, against purges that are acknowledged at once.
 TEST_CASE("cache/purge_outbox: no reader misses a purge that has returned") {
   Box box;

@@ -68,6 +68,21 @@ TEST_CASE("cache/shared_tier: what the log does not reach is gone") {
   }
 }
 
+TEST_CASE("cache/shared_tier: thousands of purges hit what they name, and little else") {
+  PurgeLog log;
+  log.begin({7, 100});
+  for (int i = 0; i < 4097; ++i) {
+    log.apply({What::url, PurgeKind::hard, kSite + "/login?n=" + std::to_string(i), 0});
+  }
+  CHECK(judge(log, {7, 100}, log.now()) == Standing::good);
+  CHECK(judge(log, {7, 100}, log.now(), {}, kSite + "/login?n=0") == Standing::gone);
+  for (int i = 0; i < 1500; ++i) {
+    log.apply({What::prefix, PurgeKind::hard, kSite + "/" + std::to_string(i) + "/", 0});
+  }
+  CHECK(judge(log, {7, 100}, log.now(), {}, "http://b:80/kept") == Standing::good);
+  CHECK(judge(log, {7, 100}, log.now(), {}, kSite + "/0/x") == Standing::gone);
+}
+
 std::vector<redis::Address> addresses(std::initializer_list<const char*> hosts) {
   std::vector<redis::Address> all;
   for (const char* host : hosts) {

@@ -120,6 +120,32 @@ TEST_CASE("cache/store_memory: variants stand beside each other; the oldest of t
   CHECK(store.counters().entries == kMostVariants);
 }
 
+TEST_CASE("cache/store_memory: what another tier has replaces nothing newer (RFC 9111 4)") {
+  Store store;
+  const Key key = store.texts.key("/x");
+  const auto find_in_tier = [&](std::string body, int64_t date, int64_t response) {
+    const Ref<Entry> made = make_entry(store.memory.budget(), key, body_of(std::move(body)));
+    EntrySpec spec = made->spec();
+    spec.times.date = at_second(date);
+    spec.times.response = at_second(response);
+    return store.memory.put(Entry::make(store.memory.budget(), spec), PutKind::found);
+  };
+  CHECK(find_in_tier("first", 2000, 2000) == PutResult::stored);
+  CHECK(find_in_tier("older", 1999, 2001) == PutResult::older);
+  CHECK(find_in_tier("validated before", 2000, 1999) == PutResult::older);
+  CHECK(store.find(key) == "first ");
+  CHECK(find_in_tier("again", 2000, 2000) == PutResult::stored);
+  CHECK(find_in_tier("validated", 2000, 2001) == PutResult::stored);
+  CHECK(find_in_tier("newer", 2001, 2000) == PutResult::stored);
+  CHECK(store.find(key) == "newer ");
+  // Another variant has its own age; what an endpoint says now counts, whatever its clock says.
+  REQUIRE(store.put(key, variant("l", 3000)) == PutResult::stored);
+  CHECK(find_in_tier("newest", 2002, 2002) == PutResult::stored);
+  CHECK(store.put(key, body_of("fetched")) == PutResult::stored);
+  CHECK(store.find(key) == "fetched l ");
+  CHECK(store.counters().entries == 2);
+}
+
 TEST_CASE("cache/store_memory: remove takes that very entry only") {
   Store store;
   const Key key = store.texts.key("/");
@@ -323,4 +349,20 @@ TEST_CASE("cache/store_memory: a million URLs stay within the budget, as the sys
   if (kIsSanitized) return;
   CHECK(most - before <= kBudget + kBudget / 10);
   CHECK(most - before > kBudget / 2);
+}
+
+// RFC 9111 4.4: each request of an unsafe method invalidates its URL. Those of others stay, but for
+// the few whose URLs share a slot with one of them.
+TEST_CASE("cache/store: thousands of purges by URL do not empty a site of two pools") {
+  Store store;
+  KeyRule rule;
+  rule.space = "pool-a";  // what any cached route has where there are two pools
+  const auto kept = [&](size_t i) { return store.texts.key("/kept" + std::to_string(i), rule); };
+  for (size_t i = 0; i < 200; ++i) REQUIRE(store.put(kept(i)) == PutResult::stored);
+  for (size_t i = 0; i < 4097; ++i) {
+    store.memory.purge_url(store.texts.key("/login?n=" + std::to_string(i)), PurgeKind::hard);
+  }
+  size_t found = 0;
+  for (size_t i = 0; i < 200; ++i) found += store.find(kept(i)).empty() ? 0 : 1;
+  CHECK(found > 130);
 }

@@ -2,6 +2,7 @@
 #include "sluice/cache/store_redis.h"
 
 #include <algorithm>
+#include <climits>
 
 #include "shared_hosts.h"
 #include "sluice/cache/entry_codec.h"
@@ -143,6 +144,147 @@ TEST_CASE("cache/store_redis: the expiry of a key is that of its longest record"
   CHECK(ttl() <= 60'000);
 }
 
+// Bodies in chunks --------------------------------------------------------------------------------
+
+namespace {
+
+// As a 304 makes it: another entry of the same body.
+Ref<Entry> freshened(Host& host, const Ref<Entry>& entry, Duration freshness = seconds(60)) {
+  EntrySpec spec = entry->spec();
+  spec.times.response = wall_now();
+  spec.times.freshness = freshness;
+  return Entry::make(host.cache.store.budget(), spec);
+}
+
+}  // namespace
+
+TEST_CASE("cache/store_redis: a 304 writes the record alone, its body lives on (RFC 9111 4.3.4)") {
+  Server server;
+  Host host(server), other(server);
+  const Key key = host.key("/");
+  Made made;
+  made.body = bytes_of(600'000);
+  const Ref<Entry> first = host.make(key, made);
+  host.put(first);
+  const auto chunks = [&] {
+    std::vector<std::string> names = server.keys("*:b:*");
+    std::sort(names.begin(), names.end());
+    return names;
+  };
+  const std::vector<std::string> names = chunks();
+  CHECK(names.size() == 3);
+  const auto shortest_life = [&] {
+    long long least = LLONG_MAX;
+    for (const std::string& name : names) {
+      least = std::min(least, std::stoll(server.say({"PTTL", name}).substr(1)));
+    }
+    return least;
+  };
+  CHECK(shortest_life() < 100'000);
+  host.put(freshened(host, first, seconds(1000)));
+  CHECK(chunks() == names);
+  CHECK(shortest_life() > 1'000'000);
+  host.put(freshened(host, first, seconds(1)));
+  CHECK(shortest_life() > 1'000'000);  // another variant may count on it
+
+  const Ref<Entry> read = other.find(key).entry;  // a host that has read it
+  REQUIRE(read);
+  other.put(freshened(other, read));
+  CHECK(chunks() == names);
+  const auto found = host.find(key);
+  REQUIRE(found.entry);
+  CHECK(text_of(*found.entry) == made.body);
+}
+
+TEST_CASE("cache/store_redis: a body of which a chunk is gone is written anew, and no rest left") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  Made made;
+  made.body = bytes_of(600'000);
+  const Ref<Entry> first = host.make(key, made);
+  host.put(first);
+  const std::vector<std::string> names = server.keys("*:b:*");
+  REQUIRE(names.size() == 3);
+  for (const bool is_broken : {false, true}) {
+    const std::string name = server.keys("*:b:*")[1];
+    server.say({"DEL", name});
+    if (is_broken) server.say({"LPUSH", name, "x"});
+    CHECK(host.find(key).why == (is_broken ? SharedMiss::broken : SharedMiss::absent));
+    host.put(freshened(host, first));
+    REQUIRE(host.find(key).entry);
+    CHECK(text_of(*host.find(key).entry) == made.body);
+    // A broken record has gone, and cannot say any more which chunks were its own.
+    CHECK(server.keys("*:b:*").size() == (is_broken ? 5 : 3));
+  }
+  server.say({"FLUSHDB"});
+  server.set_state();
+  host.put(freshened(host, first));
+  CHECK(server.keys("*:b:*").size() == 3);
+  CHECK(host.find(key).entry);
+}
+
+TEST_CASE("cache/store_redis: the chunks of a record that is replaced or pushed out go with it") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  for (const size_t size : {size_t{600'000}, size_t{300'000}, size_t{600'000}, size_t{5}}) {
+    Made made;
+    made.body = bytes_of(size);
+    host.put(host.make(key, made));
+    CHECK(server.keys("*:b:*").size() == (size == 5 ? 0 : chunk_count(size)));
+    CHECK(text_of(*host.find(key).entry) == made.body);
+  }
+  for (int i = 0; i < 40; ++i) {
+    host.put(host.make(key, with_vary(fmt::format("x-{}", i), bytes_of(5000))));
+  }
+  CHECK(server.say({"HLEN", server.name(key)}) == ":32");
+  const size_t left = server.keys("*:b:*").size();
+  CHECK(left >= 31);  // the one that has no Vary may be among them
+  CHECK(left <= 32);
+}
+
+TEST_CASE("cache/store_redis: a body that two variants share stays as long as one of them") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  const Ref<Entry> german = host.make(key, with_vary("de", bytes_of(5000)));
+  const VaryField swiss{german->vary()[0].name, "de-ch", true};
+  EntrySpec spec = german->spec();
+  spec.vary = {&swiss, 1};  // a 304 has selected it for that request as well (RFC 9111 4.1)
+  host.put(german);
+  host.put(Entry::make(host.cache.store.budget(), spec));
+  CHECK(server.keys("*:b:*").size() == 1);
+  host.put(host.make(key, with_vary("de", "short")));
+  CHECK(server.keys("*:b:*").size() == 1);
+  CHECK(host.find(key, {{{"Accept-Language", "de-ch"}}}).entry);
+  host.put(host.make(key, with_vary("de-ch", "short")));
+  CHECK(server.keys("*:b:*").empty());
+}
+
+TEST_CASE("cache/store_redis: what stands in place of a record names no chunks to delete") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  Made made;
+  made.body = bytes_of(300'000);
+  std::string index;
+  REQUIRE(encode_entry(*host.make(key, made), {kStart, seconds(30), 7}, index));
+  const std::string text_end = index.substr(0, kRecordHeader + 4 + key.text.size());
+  std::string long_key = index, long_body = index;
+  long_key.replace(kRecordHeader, 4, "\xff\xff\xff\xff");
+  long_body.replace(text_end.size() + 4, 8, std::string(8, '\xff'));
+  const auto chunk = fmt::format("{}:b:{:016x}:0", server.name(key), 7);
+  for (const std::string& record : {std::string(), index.substr(0, 8), index.substr(0, 48),
+                                    text_end, long_key, long_body, index}) {
+    server.say({"HSET", server.name(key), "-", record});
+    server.say({"SET", chunk, "x"});
+    host.put(host.make(key));
+    CHECK(server.say({"EXISTS", chunk}) == (record == index ? ":0" : ":1"));
+  }
+  CHECK(host.count(Counter::cache_redis_skips_failed) == 0);
+}
+
 // What is there but will not do
 // --------------------------------------------------------------------
 
@@ -230,6 +372,36 @@ TEST_CASE("cache/store_redis: a record past all use is absent, though its key li
     host.store->put(old, kStart, seconds(30));
     if (age == 80) REQUIRE(run_until(host.loop, [&] { return host.writes() == 1; }));
     CHECK(server.say({"DEL", server.name(key)}) == (age == 80 ? ":1" : ":0"));
+  }
+}
+
+TEST_CASE(
+    "cache/store_redis: an entry from a clock that is ahead ages from now on (RFC 9111 4.2.3)") {
+  Server server;
+  Host host(server);
+  const Key key = host.key("/");
+  for (const bool has_date : {false, true}) {
+    for (const int hours : {1, 23, 25}) {
+      const Ref<Entry> base = host.make(key);
+      EntrySpec spec = base->spec();
+      spec.times.response += std::chrono::hours(hours);
+      spec.times.request = spec.times.response - seconds(2);
+      spec.times.initial_age = seconds(3);
+      if (!has_date) spec.times.date = spec.times.response;
+      host.put(Entry::make(host.cache.store.budget(), spec));
+      const WallTime before = wall_now();
+      const auto found = host.find(key);
+      const bool is_found = found.entry != nullptr;
+      REQUIRE(is_found == (hours < 25));
+      if (!is_found) continue;
+      const EntryTimes& times = found.entry->times();
+      CHECK(times.response >= before);
+      CHECK(times.response <= wall_now());
+      CHECK(times.response - times.request == seconds(2));
+      CHECK(times.date == (has_date ? spec.times.date : times.response));
+      CHECK(found.entry->age(times.response + seconds(5)) == seconds(8));
+      CHECK(found.entry->times().freshness == seconds(60));
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -64,19 +65,29 @@ TEST_CASE("cache/tags: a purge of all hits what has no tag too") {
   CHECK(standing(purges, start(purges, {})) == Standing::good);
 }
 
-TEST_CASE("cache/tags: more tags than the table holds make everything tagged and older gone") {
+// Fewer slots than purges: who shares one is fetched once too often, and the others stay.
+TEST_CASE("cache/tags: any number of purged tags hits those who share a slot, and no others") {
   Purges purges;
-  const Fill old = start(purges, {"never purged"}), untagged = start(purges, {});
-  for (size_t i = 0; i < Purges::kMostTags; ++i) {
+  std::vector<Fill> fills;
+  for (size_t i = 0; i < 1000; ++i) {
+    const std::string tag = "kept" + std::to_string(i);
+    fills.push_back(start(purges, {tag.c_str()}));
+  }
+  const Fill untagged = start(purges, {});
+  for (size_t i = 0; i < 4097; ++i) purges.purge_tag(tag_hash(std::to_string(i)), PurgeKind::soft);
+  const auto hit = std::count_if(fills.begin(), fills.end(), [&](const Fill& fill) {
+    return standing(purges, fill) != Standing::good;
+  });
+  CHECK(hit > 150);  // a fourth of the slots
+  CHECK(hit < 300);
+  CHECK(standing(purges, untagged) == Standing::good);
+  for (size_t i = 0; i < 200'000; ++i) {
     purges.purge_tag(tag_hash(std::to_string(i)), PurgeKind::soft);
   }
-  CHECK(standing(purges, old) == Standing::good);
-  const Fill young = start(purges, {"17"});
-  purges.purge_tag(tag_hash("one more"), PurgeKind::soft);
-  CHECK(standing(purges, old) == Standing::gone);
-  CHECK(standing(purges, young) == Standing::good);
+  CHECK(standing(purges, fills.front()) == Standing::stale);  // and not gone
   CHECK(standing(purges, untagged) == Standing::good);
-  const Fill now = start(purges, {"17", "one more"});
+  CHECK(purges.last() == 204'097);
+  const Fill now = start(purges, {"17"});
   CHECK(standing(purges, now) == Standing::good);
   purges.purge_tag(tag_hash("17"), PurgeKind::hard);
   CHECK(standing(purges, now) == Standing::gone);
@@ -103,25 +114,84 @@ TEST_CASE("cache/tags: a fill under way is hit by purges of its URL and of a pre
   CHECK(of_fill(purges, third, url) == Standing::gone);
 }
 
-TEST_CASE("cache/tags: a fill older than what is remembered of purges is not stored") {
-  Purges purges;
+TEST_CASE("cache/tags: any number of purged URLs hits those who share a slot, and no others") {
+  Purges purges({.tags = 16, .urls = 1024, .prefixes = 4});
   const Fill before = start(purges, {});
   purges.purge_url("first", PurgeKind::soft);
   const Fill fill = start(purges, {});
-  for (size_t i = 1; i < Purges::kMostUrls; ++i) {
+  const auto good = [&](const Fill& of) {
+    size_t count = 0;
+    for (size_t i = 0; i < 1000; ++i) {
+      count += of_fill(purges, of, "http://b:80/" + std::to_string(i)) == Standing::good ? 1 : 0;
+    }
+    return count;
+  };
+  for (size_t i = 0; i < 256; ++i) {
     purges.purge_url("http://a:80/" + std::to_string(i), PurgeKind::hard);
   }
-  CHECK(of_fill(purges, before, "other") == Standing::good);
-  CHECK(of_fill(purges, before, "first") == Standing::stale);
-  purges.purge_url("last", PurgeKind::hard);
-  CHECK(of_fill(purges, before, "other") == Standing::gone);
-  CHECK(of_fill(purges, fill, "other") == Standing::good);
+  CHECK(of_fill(purges, before, "first") != Standing::good);
+  CHECK(good(fill) > 700);
+  CHECK(good(fill) < 850);
+  CHECK(good(start(purges, {})) == 1000);
+}
 
-  const Fill now = start(purges, {});
-  for (size_t i = 0; i <= Purges::kMostPrefixes; ++i) purges.purge_prefix("x", PurgeKind::hard);
-  CHECK(of_fill(purges, now, "other") == Standing::gone);
+TEST_CASE("cache/tags: prefixes that are too many become what two of one origin begin with") {
+  Purges purges({.tags = 16, .urls = 16, .prefixes = 3});
+  const Fill fill = start(purges, {});
+  purges.purge_prefix("http://a:80/x/1", PurgeKind::hard);
+  const Fill second = start(purges, {});
+  purges.purge_prefix("http://b:80/", PurgeKind::soft);
+  purges.purge_prefix("http://a:80/x/2", PurgeKind::soft);
   const Fill last = start(purges, {});
-  purges.purge_prefix(std::string(Purges::kLongestPrefix + 1, 'x'), PurgeKind::hard);
-  CHECK(of_fill(purges, last, "other") == Standing::gone);
-  CHECK(of_fill(purges, start(purges, {}), "other") == Standing::good);
+  CHECK(of_fill(purges, fill, "http://a:80/x/3") == Standing::good);
+  purges.purge_prefix("http://c:80/", PurgeKind::hard);
+  CHECK(of_fill(purges, fill, "http://a:80/x/1") == Standing::gone);
+  CHECK(of_fill(purges, fill, "http://a:80/x/3") == Standing::gone);
+  CHECK(of_fill(purges, second, "http://a:80/x/2") == Standing::gone);
+  CHECK(of_fill(purges, last, "http://a:80/x/3") == Standing::good);
+  CHECK(of_fill(purges, fill, "http://a:80/y") == Standing::good);
+  CHECK(of_fill(purges, fill, "http://b:80/x") == Standing::stale);
+  CHECK(of_fill(purges, fill, "http://d:80/x") == Standing::good);
+}
+
+TEST_CASE("cache/tags: only prefixes of too many origins are forgotten, the oldest first") {
+  Purges purges({.tags = 16, .urls = 16, .prefixes = 2});
+  const Fill fill = start(purges, {});
+  purges.purge_prefix("http://a:80/", PurgeKind::hard);
+  const Fill second = start(purges, {});
+  purges.purge_prefix("http://ab:80/", PurgeKind::hard);
+  purges.purge_prefix("http://b:80/", PurgeKind::hard);
+  CHECK(of_fill(purges, fill, "http://x:80/") == Standing::gone);
+  CHECK(of_fill(purges, second, "http://x:80/") == Standing::good);
+  CHECK(of_fill(purges, second, "http://ab:80/1") == Standing::gone);
+}
+
+TEST_CASE("cache/tags: a prefix again, or a wider one, takes no second place") {
+  Purges purges({.tags = 16, .urls = 16, .prefixes = 2});
+  const Fill fill = start(purges, {});
+  purges.purge_prefix("http://a:80/x", PurgeKind::hard);
+  for (int i = 0; i < 10; ++i) purges.purge_prefix("http://b:80/x/1", PurgeKind::hard);
+  purges.purge_prefix("http://b:80/x", PurgeKind::hard);
+  CHECK(of_fill(purges, fill, "http://a:80/x") == Standing::gone);
+  CHECK(of_fill(purges, fill, "http://b:80/x/2") == Standing::gone);
+  CHECK(of_fill(purges, fill, "http://c:80/") == Standing::good);
+  // What a soft one covers was removed all the same.
+  purges.purge_prefix("http://b:80/", PurgeKind::soft);
+  CHECK(of_fill(purges, fill, "http://b:80/x/2") == Standing::gone);
+}
+
+TEST_CASE("cache/tags: the text of prefixes is bounded, and a long one counts as its beginning") {
+  Purges purges({.tags = 16, .urls = 16, .prefixes = 64});
+  const Fill fill = start(purges, {});
+  const std::string url = "http://a:80/" + std::string(3000, 'x');
+  purges.purge_prefix(url + "y", PurgeKind::hard);
+  CHECK(of_fill(purges, fill, url) == Standing::gone);
+  CHECK(of_fill(purges, fill, "http://a:80/xx") == Standing::good);
+  const Fill next = start(purges, {});
+  for (char each = 'a'; each <= 'z'; ++each) {
+    purges.purge_prefix("http://b:80/" + std::string(2000, each), PurgeKind::hard);
+  }
+  CHECK(of_fill(purges, next, "http://b:80/" + std::string(2001, 'z')) == Standing::gone);
+  CHECK(of_fill(purges, next, "http://b:80/" + std::string(2001, 'a')) == Standing::gone);
+  CHECK(of_fill(purges, next, "http://c:80/") == Standing::good);
 }
