@@ -41,6 +41,8 @@ std::string_view help_of(State state) noexcept {
       return "this host has not heard of all purges of the server yet, and uses nothing of it";
     case State::over:
       return "too old even to be validated";
+    case State::ahead:
+      return "of a clock that is more than a day ahead of ours";
     case State::no_body:
       return "its body is gone, evicted perhaps";
     case State::broken:

@@ -15,7 +15,7 @@ using State = SharedVariant::State;
 // As many as a look-up considers.
 constexpr size_t kMostShown = 2 * kMostVariants;
 
-State state_of(const DecodedEntry& entry, const SharedServer& server, const SharedStamp& state,
+State state_of(DecodedEntry& entry, const SharedServer& server, const SharedStamp& state,
                Standing standing, WallTime now) {
   const SharedStamp& stamp = entry.note.stamp;
   const SharedStamp heard = server.log.now();
@@ -24,6 +24,7 @@ State state_of(const DecodedEntry& entry, const SharedServer& server, const Shar
   if (is_behind) return State::behind;
   if (stamp.epoch != state.epoch) return State::other_epoch;
   if (standing == Standing::gone) return State::purged;
+  if (!bring_back(entry.spec.times, now)) return State::ahead;
   if (life_left(entry.spec.times, entry.note.keep, now) <= Duration{0}) return State::over;
   return standing == Standing::stale ? State::soft_purged : State::good;
 }
@@ -160,7 +161,7 @@ void SharedInspect::on_hash(const redis::Reply& reply) {
   auto at = reply.begin();
   for (size_t i = 0; i < count; ++i, ++at) {
     const redis::Reply value = *++at;
-    const DecodedEntry& entry = entries.emplace_back(decode_entry(value.text(), *key_, arena));
+    DecodedEntry& entry = entries.emplace_back(decode_entry(value.text(), *key_, arena));
     SharedVariant& variant = finding_.variants.emplace_back();
     variant.record = value.text().size();
     variant.state = state_of(entry.verdict);
@@ -220,6 +221,8 @@ std::string_view to_string(SharedVariant::State state) noexcept {
       return "behind";
     case State::over:
       return "over";
+    case State::ahead:
+      return "ahead";
     case State::no_body:
       return "no-body";
     case State::broken:

@@ -45,6 +45,7 @@ struct SharedVariant {
     other_epoch,    // of before the server lost its record of purges
     behind,         // not judged: this process has not heard of all purges there
     over,           // of no more use, not even to be validated
+    ahead,          // its clock is more than a day ahead of ours
     no_body,        // the chunks of its body are gone
     broken,         // not what was written
     other_version,  // of another sluice, which reads another format
