@@ -30,6 +30,10 @@ def run_wrk(children, cores, folder, case, port, seconds):
         raise Failed(f"wrk did not end within {seconds + 20} s") from None
     finally:
         children.stop(child)
+    return result_of(out, child)
+
+
+def result_of(out, child):
     for line in out.decode().splitlines():
         if line.startswith("RESULT "):
             return json.loads(line.removeprefix("RESULT "))

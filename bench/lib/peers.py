@@ -70,6 +70,8 @@ class Proxy:
     name = ""
     template = ""           # file in bench/peers
     server_line = ""        # one endpoint in that file
+    values = {}             # more that it knows, such as {"MEMORY": "64MiB"}
+    marks = {}              # and lines that are there or not, such as {"REDIS": True}
 
     def program(self):
         return tool(self.name)
@@ -82,9 +84,10 @@ class Proxy:
 
     def configuration(self, folder, port, origin, case):
         servers = "\n".join(self.server_line.format(port=p, n=n) for n, p in enumerate(origin.ports))
-        values = {"SERVERS": servers, "ORIGIN": str(origin.ports[0]), "DIR": folder, "PORT": str(port), "SINK": str(origin.sink)}
+        values = {"SERVERS": servers, "ORIGIN": str(origin.ports[0]), "DIR": folder, "PORT": str(port), "SINK": str(origin.sink),
+                  **self.values}
         keep, drop = [], []
-        for name, is_on in (("LOG", case.log), ("CACHE", case.cache)):
+        for name, is_on in (("LOG", case.log), ("CACHE", case.cache), *self.marks.items()):
             (keep if is_on else drop).append(f"@{name}_ON@")
             (drop if is_on else keep).append(f"@{name}_OFF@")
         with open(os.path.join(BENCH, "peers", self.template)) as f:
