@@ -31,11 +31,15 @@ class Admin:
     def status(self):
         return json.loads(self.get("/api/v1/status"))
 
-    def value(self, family, without=None):
-        """Sum of the samples of a metric, but for those whose labels contain the text."""
-        total = 0.0
+    def values(self, family):
+        """{labels: number} of the samples of a metric."""
+        found = {}
         for line in self.get("/metrics").splitlines():
             name, _, number = line.rpartition(" ")
-            if name.partition("{")[0] == family and (without is None or without not in name):
-                total += float(number)
-        return total
+            if name.partition("{")[0] == family:
+                found[name.partition("{")[2].rstrip("}")] = float(number)
+        return found
+
+    def value(self, family, without=None):
+        """Sum of them, but for those whose labels contain the text."""
+        return sum(n for labels, n in self.values(family).items() if not without or without not in labels)
