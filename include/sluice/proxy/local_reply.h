@@ -41,7 +41,7 @@ struct ErrorReplyInput {
   const http::RequestHead* request = nullptr;  // nullptr when it could not be parsed
   std::string_view next_hop;                   // endpoint name, "" when none was chosen
   std::string_view request_id;
-  uint32_t retry_after_s = 1;           // for 503
+  uint32_t retry_after_s = 1;  // for 503
   // A stored response was there, which must not be used unvalidated: what would be a 502 is 504
   // then (RFC 9111 section 5.2.2.2).
   bool had_to_validate = false;
