@@ -9,7 +9,7 @@ packages[build]="g++ make pkg-config libuv1-dev libnghttp2-dev libssl-dev libyam
   libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev libsystemd-dev libsqlite3-dev zlib1g-dev doctest-dev"
 packages[demo]="${packages[build]} redis-server curl wrk"
 packages[test]="${packages[build]} redis-server curl wrk procps"
-packages[conformance]="${packages[build]} nodejs"
+packages[conformance]="${packages[build]} nodejs redis-server"
 # Node.js from elsewhere than Debian brings npm along, and conflicts with Debian's.
 command -v npm >/dev/null || packages[conformance]+=" npm"
 packages[lint]="${packages[build]} clang-16 clang-tidy-16 clang-format universal-ctags"

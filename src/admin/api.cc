@@ -92,6 +92,7 @@ void Api::handle(std::shared_ptr<proxy::HandlerCall> call) {
   if (request.method != http::Method::get && request.method != http::Method::head) {
     return call->reply(wrong_method("GET, HEAD"));
   }
+  if (request.path == kCachePath) return looks_.look(call);
   call->reply(get(*call));
 }
 
@@ -114,7 +115,6 @@ HandlerReply Api::get(proxy::HandlerCall& call) {
     const bool pretty = has_parameter(request.query, "pretty");
     return json_reply(200, status_json(collect_status(port_), pretty));
   }
-  if (path == kCachePath) return look_into_cache(port_, request, call.loop().chunks());
   return error_reply(404,
                      "there is /, /healthz, /readyz, /version, /metrics, /api/v1/status, "
                      "/api/v1/cache?url=URL; by POST /api/v1/reload, /api/v1/purge and "

@@ -3,13 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
+#include "cache_look_json.h"
 #include "sluice/admin/api.h"
 #include "sluice/admin/endpoints.h"
 #include "sluice/admin/purge.h"
-#include "sluice/admin/status.h"
 #include "sluice/base/strings.h"
 #include "sluice/cache/policy_request.h"
 #include "sluice/cache/policy_reuse.h"
@@ -22,8 +24,7 @@
 namespace sluice::admin {
 namespace {
 
-using Json = nlohmann::ordered_json;
-using std::chrono::seconds;
+using Json = OrderedJson;
 
 constexpr std::string_view kNoStoreHelp[] = {
 #define SL_NO_STORE(name, token, marks, help) help,
@@ -31,9 +32,8 @@ constexpr std::string_view kNoStoreHelp[] = {
 #undef SL_NO_STORE
 };
 
-int64_t whole_seconds(Duration duration) { return std::chrono::floor<seconds>(duration).count(); }
-
-// The request that is asked about, and all that is known of where it leads.
+// The request that is asked about, and all that is known of where it leads. The snapshot, and what
+// points into it, is there only until the question has been read.
 struct Look {
   const config::Snapshot& snapshot;
   cache::Cache& cache;
@@ -44,7 +44,9 @@ struct Look {
   const config::Route* route = nullptr;
   std::optional<proxy::SiteCache> rule{};
   std::optional<cache::Key> key{};
-  cache::Variants found{};  // under that key
+  cache::RequestPlan plan{};
+  std::vector<cache::Key> keys{};  // of the URL, as far as they are known
+  cache::Variants found{};         // under `key`
   const cache::Entry* matching = nullptr;
 };
 
@@ -87,66 +89,35 @@ void find_place(Look& look) {
   look.key =
       cache::make_key(taken, look.head.fields, look.rule->key, look.cache.secret, look.arena);
   if (!look.key) return;
+  look.plan = cache::judge_request(look.head, look.rule->rules);
   look.cache.store.find(*look.key, look.found);
   look.matching = cache::choose_variant(look.found.all(), look.head.fields, look.arena);
 }
 
-// The key's entries
-// --------------------------------------------------------------------------------
-
-// Why it is not fresh, or nothing.
-Json why_stale(const cache::Entry& entry, WallTime now) {
-  const cache::EntryFacts facts = cache::facts_of(entry);
-  if (facts.is_marked_stale) return "soft purge";
-  if (facts.ttl(now) <= Duration{0}) return "expired";
-  return entry.has(cache::EntryFlag::no_cache) ? Json("no-cache") : Json();
+// Of all routes that the URL may take; other fields and cookies may make others still.
+void find_keys(Look& look) {
+  const auto add = [&keys = look.keys](const cache::Key& key) {
+    const bool is_known = std::ranges::any_of(
+        keys, [&key](const cache::Key& other) { return other.text == key.text; });
+    if (!is_known) keys.push_back(key);
+  };
+  if (look.key) add(*look.key);
+  const auto places = proxy::cache_places(look.snapshot, look.url, look.cache.secret, look.arena);
+  for (const proxy::CachePlace& place : places) add(place.key);
 }
 
-Json text_or_null(std::string_view text) { return text.empty() ? Json() : Json(text); }
-
-Json to_json(const cache::Entry& entry, const Look& look, WallTime now) {
-  const cache::EntryFacts facts = cache::facts_of(entry);
-  Json vary = Json::array();
-  for (const cache::VaryField& field : entry.vary()) {
-    vary.push_back(
-        {{"name", field.name}, {"value", field.is_present ? Json(field.value) : Json()}});
-  }
-  uint64_t bytes = 0;
-  for (const cache::EntryPart& part : entry.parts()) bytes += part.body->size();
-  Json why = why_stale(entry, now);
-  return {{"tier", "memory"},
-          {"is_match", &entry == look.matching},
-          {"status", entry.status()},
-          {"bytes", bytes},
-          {"memory", entry.size()},
-          {"is_whole", entry.is_whole()},
-          {"state", why.is_null() ? "fresh" : "stale"},
-          {"why_stale", std::move(why)},
-          {"age_s", whole_seconds(facts.age(now))},
-          {"ttl_s", whole_seconds(facts.ttl(now))},
-          {"stale_while_revalidate_s", whole_seconds(entry.times().stale_while_revalidate)},
-          {"stale_if_error_s", whole_seconds(entry.times().stale_if_error)},
-          {"stored", iso_time(entry.times().response)},
-          {"vary", std::move(vary)},
-          {"tags", entry.tags().size()},
-          {"etag", text_or_null(entry.etag())},
-          {"last_modified", text_or_null(entry.last_modified())}};
-}
-
-// Of all keys that the URL may have: by other routes, other fields and cookies too.
+// In memory also those under keys of other fields and cookies.
 Json entries_json(Look& look, WallTime now) {
   std::vector<std::string_view> urls;
-  const auto add = [&urls](std::string_view url) {
-    if (std::find(urls.begin(), urls.end(), url) == urls.end()) urls.push_back(url);
-  };
-  const auto places = proxy::cache_places(look.snapshot, look.url, look.cache.secret, look.arena);
-  for (const proxy::CachePlace& place : places) add(place.key.url);
-  if (look.key) add(look.key->url);
+  for (const cache::Key& key : look.keys) {
+    if (std::ranges::find(urls, key.url) == urls.end()) urls.push_back(key.url);
+  }
   Json entries = Json::array();
   for (const std::string_view url : urls) {
     const cache::Key key = cache::key_of_url(url, look.cache.secret, look.arena);
     for (const auto& entry : look.cache.store.find_url(key, kMostLooked)) {
-      if (entries.size() < kMostLooked) entries.push_back(to_json(*entry, look, now));
+      if (entries.size() == kMostLooked) return entries;
+      entries.push_back(memory_json(*entry, entry.get() == look.matching, now));
     }
   }
   return entries;
@@ -201,16 +172,10 @@ Verdict verdict_of_nothing(const Look& look, bool has_others) {
   return {"miss", "absent", "not asked for since the start, or else evicted, purged or replaced"};
 }
 
-Verdict judge(const Look& look, WallTime now, bool has_others) {
-  if (!look.key) return verdict_without_cache(look);
-  const cache::RequestPlan plan = cache::judge_request(look.head, look.rule->rules);
-  if (!plan.may_look_up) {
-    return {"bypass", std::string(to_string(plan.reason)), bypass_text(look, plan.reason)};
-  }
-  if (look.matching == nullptr) return verdict_of_nothing(look, has_others);
-  const cache::EntryFacts facts = cache::facts_of(*look.matching);
-  const cache::ReuseVerdict reuse = cache::judge_reuse(facts, plan.directives, now);
-  const Json why = why_stale(*look.matching, now);
+// What becomes of a stored response that matches.
+Verdict verdict_of(const Look& look, const cache::EntryFacts& facts, WallTime now) {
+  const cache::ReuseVerdict reuse = cache::judge_reuse(facts, look.plan.directives, now);
+  const Json why = why_stale(facts, now);
   const std::string stale = why.is_string() ? why.get<std::string>() : std::string();
   switch (reuse.reuse) {
     case cache::Reuse::fresh:
@@ -226,6 +191,30 @@ Verdict judge(const Look& look, WallTime now, bool has_others) {
   return {"validate", is_wish ? "request" : stale,
           is_wish ? "the request asks for an answer of the endpoint"
                   : "the endpoint is asked whether it still holds"};
+}
+
+Verdict judge(const Look& look, WallTime now, bool has_others) {
+  if (!look.key) return verdict_without_cache(look);
+  if (!look.plan.may_look_up) {
+    const cache::ForwardReason reason = look.plan.reason;
+    return {"bypass", std::string(to_string(reason)), bypass_text(look, reason)};
+  }
+  if (look.matching == nullptr) return verdict_of_nothing(look, has_others);
+  return verdict_of(look, cache::facts_of(*look.matching), now);
+}
+
+// What memory cannot answer, the shared tier is asked for.
+Verdict judge_with_redis(const Look& look, const Verdict& verdict,
+                         const cache::SharedFinding& finding, WallTime now) {
+  const cache::SharedVariant* match = finding.match();
+  const bool is_looked_up = verdict.result == "miss" || verdict.result == "validate";
+  if (!is_looked_up || match == nullptr || !look.cache.store.may_store(match->bytes)) {
+    return verdict;
+  }
+  Verdict shared = verdict_of(look, match->facts, now);
+  if (verdict.result == "validate" && shared.result == "validate") return verdict;
+  shared.text = "in Redis: " + shared.text;
+  return shared;
 }
 
 Json route_json(const Look& look) {
@@ -284,27 +273,116 @@ std::string take_parameter(std::string_view name, const std::string& value,
 
 }  // namespace
 
-proxy::HandlerReply look_into_cache(Port& port, const proxy::HandlerRequest& request,
-                                    ChunkPool& chunks) {
-  const CacheQuestion question = parse_cache_question(request.query);
-  if (!question.problem.empty()) return error_reply(400, question.problem);
-  Arena arena(chunks);
-  Look look{port.snapshot(), port.cache(), arena};
-  set_request(look, question);
-  find_place(look);
-  const WallTime now = wall_now();
-  Json entries = entries_json(look, now);
-  const Verdict verdict = judge(look, now, !entries.empty());
-  const Json answer = {
-      {"url", question.url},
-      {"route", route_json(look)},
-      {"answer",
-       {{"result", verdict.result}, {"why", text_or_null(verdict.why)}, {"text", verdict.text}}},
-      {"entries", std::move(entries)},
-      {"redis", "not asked"}};
-  return json_reply(
-      200, answer.dump(question.is_pretty ? 2 : -1, ' ', false, Json::error_handler_t::replace));
+// A look
+// ---------------------------------------------------------------------------------------------
+
+class CacheLooks::Looking final : public loop::Buried {
+ public:
+  Looking(CacheLooks& looks, std::shared_ptr<proxy::HandlerCall> call, CacheQuestion question)
+      : looks_(looks),
+        call_(std::move(call)),
+        question_(std::move(question)),
+        arena_(call_->loop().chunks()),
+        look_{looks.port_.snapshot(), looks.port_.cache(), arena_} {}
+
+  // Memory at once. True: who serves the shared tier has been asked too.
+  bool begin() {
+    set_request(look_, question_);
+    find_place(look_);
+    find_keys(look_);
+    const WallTime now = wall_now();
+    route_ = route_json(look_);
+    entries_ = entries_json(look_, now);
+    verdict_ = judge(look_, now, !entries_.empty());
+    for (const cache::Key& key : look_.keys) ask(key);
+    return !asked_.empty();
+  }
+
+  loop::Loop& loop() const noexcept { return call_->loop(); }
+
+  void reply() {
+    const WallTime now = wall_now();
+    Json redis = asked_.empty() ? Json() : Json::array();
+    for (const auto& asked : asked_) {
+      const cache::SharedFinding& finding = asked->finding();
+      const bool is_asked_for = look_.key && look_.key->text == asked->key.text;
+      redis.push_back(finding_json(finding, asked->key.url));
+      for (const cache::SharedVariant& variant : finding.variants) {
+        entries_.push_back(redis_json(finding, variant, is_asked_for, now));
+      }
+      if (is_asked_for) verdict_ = judge_with_redis(look_, verdict_, finding, now);
+    }
+    const Json answer = {{"url", question_.url},
+                         {"route", std::move(route_)},
+                         {"answer",
+                          {{"result", verdict_.result},
+                           {"why", text_or_null(verdict_.why)},
+                           {"text", verdict_.text}}},
+                         {"entries", std::move(entries_)},
+                         {"redis", std::move(redis)}};
+    call_->reply(json_reply(200, answer.dump(question_.is_pretty ? 2 : -1, ' ', false,
+                                             Json::error_handler_t::replace)));
+  }
+
+ private:
+  struct Asked final : cache::SharedInspect {
+    Asked(Looking& its_look, const cache::Key& its_key)
+        : SharedInspect(its_look.call_->loop(), its_look.look_.cache),
+          looking(its_look),
+          key(its_key) {}
+    void on_inspect_end() noexcept override { looking.on_asked_end(); }
+
+    Looking& looking;
+    const cache::Key key;
+  };
+
+  void ask(const cache::Key& key) {
+    auto access = looks_.port_.shared_access(key.hash);
+    if (!access) return;
+    Asked& asked = *asked_.emplace_back(std::make_unique<Asked>(*this, key));
+    asked.inspect(*std::move(access), asked.key, look_.head.fields);
+    ++pending_;
+  }
+
+  void on_asked_end() noexcept {
+    if (--pending_ > 0) return;
+    reply();
+    looks_.end(*this);
+  }
+
+  CacheLooks& looks_;
+  const std::shared_ptr<proxy::HandlerCall> call_;
+  const CacheQuestion question_;
+  Arena arena_;
+  Look look_;
+  Json route_, entries_;
+  Verdict verdict_;
+  std::vector<std::unique_ptr<Asked>> asked_;
+  size_t pending_ = 0;
+};
+
+CacheLooks::CacheLooks(Port& port) noexcept : port_(port) {}
+
+CacheLooks::~CacheLooks() = default;
+
+void CacheLooks::look(const std::shared_ptr<proxy::HandlerCall>& call) {
+  CacheQuestion question = parse_cache_question(call->request().query);
+  if (!question.problem.empty()) return call->reply(error_reply(400, question.problem));
+  auto looking = std::make_unique<Looking>(*this, call, std::move(question));
+  if (!looking->begin()) return looking->reply();
+  looking_.push_back(std::move(looking));
 }
+
+void CacheLooks::end(Looking& looking) noexcept {
+  const auto found = std::ranges::find_if(
+      looking_, [&looking](const auto& each) { return each.get() == &looking; });
+  loop::Loop& loop = looking.loop();
+  loop.bury(found->release());
+  looking_.erase(found);
+}
+
+// The question
+// --------------------------------------------------------------------------------------
 
 CacheQuestion parse_cache_question(std::string_view query) {
   CacheQuestion question;

@@ -7,6 +7,7 @@
 #include "purge_outbox.h"
 #include "sluice/base/log.h"
 #include "sluice/cache/key.h"
+#include "sluice/cache/shared_inspect.h"
 
 namespace sluice::cache {
 namespace {
@@ -147,6 +148,12 @@ SharedFacts PurgeHub::facts() const {
   SharedFacts facts;
   for (const auto& link : links_) facts.servers.push_back(link->facts());
   return facts;
+}
+
+std::optional<SharedAccess> PurgeHub::access(const Hash128& key) const {
+  if (links_.empty()) return std::nullopt;
+  const size_t index = links_.front()->tier()->place_of(key);
+  return SharedAccess{links_[index]->tier(), index, &links_[index]->client()};
 }
 
 }  // namespace sluice::cache

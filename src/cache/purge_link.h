@@ -58,6 +58,8 @@ class PurgeLink final : public loop::Buried,
   const std::shared_ptr<PurgeOutbox>& outbox() const noexcept { return parts_.outbox; }
   const SharedStamp& heard() const noexcept { return follower_.memory(); }
   SharedServerFacts facts() const;
+  const std::shared_ptr<SharedTier>& tier() const noexcept { return parts_.tier; }
+  redis::Client& client() noexcept { return client_; }
 
  private:
   // INFO memory, which may be forbidden.

@@ -16,21 +16,6 @@ uint64_t number_in(const redis::Reply& reply) noexcept {
   return parse_decimal(reply.text()).value_or(0);
 }
 
-// The clock of who wrote it may be ahead of ours: then it came just now at the latest, and its age
-// counts from here (RFC 9111 section 4.2.3), instead of standing still until ours is there. Date is
-// the endpoint's clock, and stays, to be compared with that of other responses of the endpoint; but
-// where it is the time of reception (RFC 9110 section 6.6.1) it goes along. False: that is no
-// clock.
-bool bring_back(EntryTimes& times, WallTime now) noexcept {
-  const auto ahead = times.response - now;
-  if (ahead > kFarthestAhead) return false;
-  if (ahead <= Duration{0}) return true;
-  if (times.date == times.response) times.date = now;
-  times.request = std::max(times.request - ahead, WallTime{});
-  times.response = now;
-  return true;
-}
-
 // A record that decodes.
 struct Candidate {
   DecodedEntry entry;
@@ -107,6 +92,21 @@ SharedRecord Candidates::choose() {
 }
 
 }  // namespace
+
+// The clock of who wrote it may be ahead of ours: then it came just now at the latest, and its age
+// counts from here (RFC 9111 section 4.2.3), instead of standing still until ours is there. Date is
+// the endpoint's clock, and stays, to be compared with that of other responses of the endpoint; but
+// where it is the time of reception (RFC 9110 section 6.6.1) it goes along. False: that is no
+// clock.
+bool bring_back(EntryTimes& times, WallTime now) noexcept {
+  const auto ahead = times.response - now;
+  if (ahead > kFarthestAhead) return false;
+  if (ahead <= Duration{0}) return true;
+  if (times.date == times.response) times.date = now;
+  times.request = std::max(times.request - ahead, WallTime{});
+  times.response = now;
+  return true;
+}
 
 SharedStamp read_state(const redis::Reply& reply) noexcept {
   const redis::Reply epoch = reply.at(0), purges = reply.at(1);

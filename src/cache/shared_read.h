@@ -21,6 +21,10 @@ namespace sluice::cache {
 // Of HMGET state epoch purges. Not known when the server has none (the hub makes it), or garbage.
 SharedStamp read_state(const redis::Reply& reply) noexcept;
 
+// The clock of who wrote a record may be ahead of ours: its times as a look-up takes them. False:
+// that is no clock, and the record is of no use.
+bool bring_back(EntryTimes& times, WallTime now) noexcept;
+
 // Whose word counts: the purges of this process and those of the server, as of now.
 class SharedJudge {
  public:

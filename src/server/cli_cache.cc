@@ -159,6 +159,28 @@ std::string vary_text(const Json& vary) {
   return text.empty() ? "-" : text;
 }
 
+std::string state_text(const Json& entry) {
+  const Json& stale = part_of(entry, "why_stale");
+  const Json& why = stale.is_string() ? stale : part_of(entry, "why_unused");
+  return text_of(entry, "state") + (why.is_string() ? ": " + why.get<std::string>() : "");
+}
+
+// One for each key of the URL.
+std::string redis_lines(const Json& redis) {
+  if (!redis.is_array()) return "redis   off\n";
+  std::string lines;
+  for (const Json& one : redis) {
+    const std::string answer = text_of(one, "answer");
+    lines += "redis   " + text_of(one, "server") + ": ";
+    if (answer != "found") lines += answer + ": ";
+    lines += text_of(one, "text");
+    const Json& expires = part_of(one, "expires_s");
+    if (expires.is_number()) lines += ", kept for " + duration_text(expires);
+    lines += "\n";
+  }
+  return lines;
+}
+
 std::string key_text(const Json& key) {
   std::string text = "the URL";
   const auto add_list = [&](const char* list, const char* words) {
@@ -216,19 +238,19 @@ std::string cache_table(const std::string& answer_json) {
   out += "answer  " + text_of(verdict, "result");
   if (part_of(verdict, "why").is_string()) out += " (" + text_of(verdict, "why") + ")";
   out += ": " + text_of(verdict, "text") + "\n";
-  out += fmt::format("memory  {} stored\n", entries.size());
-  out += "redis   " + text_of(answer, "redis") + "\n";
+  const auto in_memory = std::ranges::count_if(
+      entries, [](const Json& entry) { return text_of(entry, "tier") == "memory"; });
+  out += fmt::format("memory  {} stored\n", in_memory);
+  out += redis_lines(part_of(answer, "redis"));
   if (entries.empty()) return out;
   std::vector<std::vector<std::string>> lines{
-      {"", "STATUS", "BYTES", "AGE", "TTL", "STATE", "TAGS", "STORED", "VARY"}};
+      {"", "TIER", "STATUS", "BYTES", "AGE", "TTL", "STATE", "TAGS", "STORED", "VARY"}};
   for (const Json& entry : entries) {
-    const Json& why = part_of(entry, "why_stale");
-    const std::string state =
-        text_of(entry, "state") + (why.is_string() ? ": " + why.get<std::string>() : "");
-    lines.push_back({part_of(entry, "is_match") == true ? ">" : "", text_of(entry, "status"),
-                     text_of(entry, "bytes"), duration_text(part_of(entry, "age_s")),
-                     duration_text(part_of(entry, "ttl_s")), state, text_of(entry, "tags"),
-                     text_of(entry, "stored"), vary_text(part_of(entry, "vary"))});
+    lines.push_back({part_of(entry, "is_match") == true ? ">" : "", text_of(entry, "tier"),
+                     text_of(entry, "status"), text_of(entry, "bytes"),
+                     duration_text(part_of(entry, "age_s")), duration_text(part_of(entry, "ttl_s")),
+                     state_text(entry), text_of(entry, "tags"), text_of(entry, "stored"),
+                     vary_text(part_of(entry, "vary"))});
   }
   return out + "\n" + align(lines);
 }

@@ -19,6 +19,7 @@
 #include <memory>
 #include <string_view>
 
+#include "sluice/admin/cache_look.h"
 #include "sluice/admin/port.h"
 #include "sluice/proxy/handler.h"
 #include "sluice/stats/collect.h"
@@ -28,7 +29,7 @@ namespace sluice::admin {
 class Api final : public proxy::Handler {
  public:
   Api(Port& port, const stats::Collect& stats, const stats::NameTable& names) noexcept
-      : port_(port), stats_(stats), names_(names) {}
+      : port_(port), stats_(stats), names_(names), looks_(port) {}
   uint64_t max_body() const noexcept override { return 64 * 1024; }
   void handle(std::shared_ptr<proxy::HandlerCall> call) override;
 
@@ -40,6 +41,7 @@ class Api final : public proxy::Handler {
   Port& port_;
   const stats::Collect& stats_;
   const stats::NameTable& names_;
+  CacheLooks looks_;
 };
 
 // The body of every answer that is no success: {"error": text}.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "sluice/cache/cache.h"
 #include "sluice/cache/purge.h"
 #include "sluice/cache/purge_hub.h"
+#include "sluice/cache/shared_inspect.h"
 #include "sluice/config/snapshot.h"
 #include "sluice/stats/counters.h"
 #include "sluice/stats/request_table.h"
@@ -109,6 +111,8 @@ class Port {
   // Parallel reloads are served one after the other; `done` is called once, never inside.
   virtual void reload(std::function<void(const ReloadOutcome&)> done) = 0;
   virtual cache::Cache& cache() = 0;
+  // Whom to ask what the shared tier has under a key; nothing without one.
+  virtual std::optional<cache::SharedAccess> shared_access(const Hash128& key) = 0;
   // In force in this process when it returns; how many entries of the memory tier it named.
   virtual size_t purge(const cache::PurgeOrder& order) = 0;
   // Once for each request of a person or program, whatever it came to.

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ namespace sluice::cache {
 
 class PurgeLink;
 class PurgeOutbox;
+struct SharedAccess;
 
 // What operators need not set; tests do.
 struct PurgeHubOptions {
@@ -83,6 +85,8 @@ class PurgeHub {
   size_t purge(const PurgeOrder& order, Arena& arena);
 
   SharedFacts facts() const;
+  // Whom to ask what is stored under a key, until the next connect(); nothing without a tier.
+  std::optional<SharedAccess> access(const Hash128& key) const;
 
  private:
   void send(const PurgeOrder& order, Arena& arena);

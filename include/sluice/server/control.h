@@ -39,6 +39,9 @@ class Control final : public admin::Port {
   upstream::Registry& registry() override { return engine_.registry(); }
   void reload(std::function<void(const admin::ReloadOutcome&)> done) override;
   cache::Cache& cache() override { return engine_.cache(); }
+  std::optional<cache::SharedAccess> shared_access(const Hash128& key) override {
+    return engine_.purges().access(key);
+  }
   size_t purge(const cache::PurgeOrder& order) override;
   void count_purge(cache::PurgeKind kind) override;
 

@@ -74,6 +74,7 @@ class FakePort final : public Port {
   upstream::Registry& registry() override { return registry_; }
   void reload(std::function<void(const ReloadOutcome&)> done) override { asked.push_back(done); }
   cache::Cache& cache() override { return cache_; }
+  std::optional<cache::SharedAccess> shared_access(const Hash128&) override { return {}; }
   size_t purge(const cache::PurgeOrder& order) override {
     purges.push_back(to_text(order));
     ChunkPool chunks;

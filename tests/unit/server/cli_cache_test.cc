@@ -32,28 +32,33 @@ TEST_CASE("server/cli: what is stored, as a table") {
       "why_stale":"expired","age_s":70,"ttl_s":-10,"stored":"T","tags":2,
       "vary":[{"name":"accept-encoding","value":"gzip"},{"name":"x-v","value":null}]},
      {"tier":"memory","is_match":false,"status":404,"bytes":0,"state":"fresh","why_stale":null,
-      "age_s":1,"ttl_s":9,"stored":"T","tags":0,"vary":[]}],
-    "redis":"not asked"})");
-  CHECK(table ==
-        "http://h:80/x\n"
-        "route   all, pool app\n"
-        "key     the URL, of its query not utm_* id, its query sorted, the headers x-v, the pool "
-        "app\n"
-        "answer  validate (expired): the endpoint is asked\n"
-        "memory  2 stored\n"
-        "redis   not asked\n"
-        "\n"
-        "   STATUS  BYTES   AGE    TTL  STATE           TAGS  STORED  VARY\n"
-        ">     200   1234  70 s  -10 s  stale: expired     2  T       accept-encoding: gzip, x-v "
-        "absent\n"
-        "      404      0   1 s    9 s  fresh              0  T       -\n");
+      "age_s":1,"ttl_s":9,"stored":"T","tags":0,"vary":[]},
+     {"tier":"redis","is_match":false,"state":"unused","why_unused":"broken","text":"t"}],
+    "redis":[{"server":"s:1","answer":"found","text":"1 stored, 0 of use","expires_s":58},
+     {"server":"s:2","answer":"late","text":"no answer within 1 s","expires_s":null}]})");
+  CHECK(
+      table ==
+      "http://h:80/x\n"
+      "route   all, pool app\n"
+      "key     the URL, of its query not utm_* id, its query sorted, the headers x-v, the pool "
+      "app\n"
+      "answer  validate (expired): the endpoint is asked\n"
+      "memory  2 stored\n"
+      "redis   s:1: 1 stored, 0 of use, kept for 58 s\n"
+      "redis   s:2: late: no answer within 1 s\n"
+      "\n"
+      "   TIER    STATUS  BYTES   AGE    TTL  STATE           TAGS  STORED  VARY\n"
+      ">  memory     200   1234  70 s  -10 s  stale: expired     2  T       accept-encoding: gzip, "
+      "x-v absent\n"
+      "   memory     404      0   1 s    9 s  fresh              0  T       -\n"
+      "   redis        -      -     -      -  unused: broken     -  -       -\n");
 }
 
 TEST_CASE("server/cli: why nothing is stored; and an answer that is none of sluice's") {
   CHECK(cache_table(R"({"url":"u","route":null,"answer":{"result":"none","why":"no-route",
-    "text":"no route matches"},"entries":[],"redis":"not asked"})") ==
+    "text":"no route matches"},"entries":[],"redis":null})") ==
         "u\nroute   none\nanswer  none (no-route): no route matches\nmemory  0 stored\n"
-        "redis   not asked\n");
+        "redis   off\n");
   CHECK(cache_table("<html>").starts_with("-\n"));
 }
 
