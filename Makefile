@@ -18,6 +18,7 @@ DESTDIR      ?=#v a root to install under
 FUZZ_SECONDS ?= 60#v how long make fuzz runs each target
 TEST_ARGS    ?=#v arguments for the test programs, such as -tc='*smuggling*'
 TEST_ID      ?=#v the one test of http-cache-tests whose messages make conformance shows
+SOAK_ARGS    ?=#v arguments for bench/soak, such as --redis
 TEST_TIMEOUT ?= 900#v seconds after which a test program is aborted
 PORT         ?=#v where the demo listens instead of 8080
 V            ?=#v 1 shows the commands
@@ -214,7 +215,7 @@ conformance: ## Run http-cache-tests through sluice (TEST_ID= shows one of them)
 
 # What people call ---------------------------------------------------------------------------------
 # Those that may install packages build in a second make, which then finds what was installed.
-.PHONY: deps demo test test-programs bench lint format install clean help
+.PHONY: deps demo test test-programs bench soak lint format install clean help
 DEPS ?= build test lint fuzz
 deps: ## Install what is missing of the packages (DEPS="build demo test conformance lint fuzz bench")
 	@scripts/deps.sh $(DEPS)
@@ -247,6 +248,11 @@ bench: ## Measure against nginx, HAProxy and Varnish (bench/run)
 	@scripts/deps.sh bench
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(OABS) SLUICE=$(OABS)/sluice SLUICE_ORDERS=$(OABS)/sluice-orders SLUICE_ROOT=$(ROOT) exec bench/run
+
+soak: ## Ten million distinct URLs through a small cache (bench/soak; SOAK_ARGS="--redis --urls 1000000")
+	@scripts/deps.sh bench
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(OABS) exec bench/soak $(SOAK_ARGS)
 
 lint: ## Check format, layers, sizes, words, and run clang-tidy
 	@BUILD=$(O) TIDY_FLAGS='-std=c++20 $(ALL_CPPFLAGS)' scripts/lint.sh

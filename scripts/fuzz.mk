@@ -2,12 +2,13 @@
 
 FUZZ_MODULES ?= base http
 # And of modules that are not pure as a whole: the files that a target needs.
-FUZZ_FILES   ?= $(wildcard $(addprefix src/cache/,body.cc entry.cc entry_codec.cc key.cc s3_fifo.cc tags.cc vary.cc))
+FUZZ_FILES   ?= $(wildcard $(addprefix src/cache/,body.cc entry.cc entry_codec.cc key.cc purge.cc s3_fifo.cc \
+                  store_memory.cc store_shard.cc tags.cc vary.cc) src/redis/resp.cc)
 FUZZ_MIN     ?= 90
 # Files whose lines the replayed corpus must reach to FUZZ_MIN per cent.
 FUZZ_COVER   ?= $(wildcard src/http/h1_parser.cc src/http/h1_framing.cc src/http/chunked.cc src/http/uri.cc \
                   src/http/cache_control.cc src/http/range.cc src/http/conditional.cc \
-                  src/cache/entry_codec.cc)
+                  src/cache/entry_codec.cc src/redis/resp.cc)
 
 FUZZERS    := $(patsubst tests/fuzz/%.cc,%,$(wildcard tests/fuzz/*.cc))
 FUZZ_SRC   := $(foreach m,$(FUZZ_MODULES),$(SRC_$(m))) $(FUZZ_FILES)

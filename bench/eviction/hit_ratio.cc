@@ -59,7 +59,7 @@ class Trace {
     constexpr size_t kScan = 2000;
     uint64_t fresh = kObjects;
     while (objects_.size() < requests) {
-      if (random.unit() < scans / kScan) {
+      if (random.unit() < scans / ((1 - scans) * kScan)) {
         for (size_t i = 0; i < kScan; ++i) objects_.push_back(fresh++);
       }
       objects_.push_back(zipf(random));

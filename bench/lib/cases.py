@@ -13,14 +13,22 @@ class Case:
     wrk_options: tuple = ()
     log: bool = False
     cache: bool = False    # answered from the cache of each
+    urls: int = 0          # not one URL, but so many, in turn
+    redis: bool = False    # from a private Redis: sluice only
+    eviction: bool = False  # not a load: hit ratios of bench/eviction
     floor: bool = True     # the floor pairs connections and writes no log: not for every case
     idle: int = 0          # not a load: this many idle connections
     goal: tuple = ()       # (peer, highest ratio of CPU per request to reach)
     max_bytes: int = 0     # the goal for memory
 
+    @property
+    def is_load(self):
+        return not self.idle and not self.eviction
 
     def is_for(self, proxy):
-        """Varnish is a cache and nothing else; the floor has none."""
+        """Varnish is a cache and nothing else; the floor has none; a Redis behind it has only sluice."""
+        if self.redis or self.eviction:
+            return self.redis and proxy == "sluice"
         return self.floor if proxy == "floor" else self.cache or proxy != "varnish"
 
 
@@ -40,6 +48,9 @@ CASES = (
          goal=("haproxy", 1.00)),
     Case("hit1m", "a hit in memory, 1 MiB body, 16 connections", path="/c/1m", cache=True, floor=False,
          connections=16, goal=("haproxy", 1.00)),
+    Case("hit-redis", "a hit in a private Redis, 10 KiB body, 64 connections, 10,000 URLs in turn, too many for memory",
+         path="/c/10k", cache=True, floor=False, urls=10_000, redis=True),
+    Case("eviction", "hit ratio of the eviction (S3-FIFO) beside LRU on made-up traces", eviction=True),
     Case("idle", f"memory per idle keep-alive connection ({IDLE_CONNECTIONS} open, one request each)",
          floor=False, idle=IDLE_CONNECTIONS, max_bytes=1024),
 )

@@ -10,18 +10,38 @@ import time
 from . import peers, procs
 from .procs import Failed
 
+HIT_RATIO_SECONDS = 600
 SCRIPT = os.path.join(peers.BENCH, "lib", "load.lua")
 
 
 def wrk_argv(case, port, seconds, threads):
     argv = ["wrk", "--latency", "-t", str(threads), "-c", str(case.connections), "-d", f"{seconds}s",
             "--timeout", "10s", *case.wrk_options, "-s", SCRIPT, f"http://127.0.0.1:{port}{case.path}"]
+    if case.urls:
+        return argv + ["--", "0", "1", str(case.urls // threads)]
     return argv + (["--", str(case.post_bytes)] if case.post_bytes else [])
+
+
+def wrk_threads(cores):
+    return min(len(cores.load), 8)
+
+
+def fill(running, case, cores):
+    """Asks for all URLs that wrk will ask for, one after the other."""
+    client = Client(running.port)
+    threads = wrk_threads(cores)
+    for thread in range(threads):
+        for number in range(case.urls // threads):
+            client.bytes = (f"GET {case.path}?{thread}-{number} HTTP/1.1\r\n"
+                            f"Host: 127.0.0.1:{running.port}\r\n\r\n").encode()
+            client.request()
+            client.response()
+    client.close()
 
 
 def run_wrk(children, cores, folder, case, port, seconds):
     """One run of wrk; its RESULT line as a dict."""
-    argv = wrk_argv(case, port, seconds, min(len(cores.load), 8))
+    argv = wrk_argv(case, port, seconds, wrk_threads(cores))
     argv[0] = peers.tool("wrk")
     child = children.start("wrk", argv, cores.load, os.path.join(folder, "wrk.log"), pipe=True)
     try:
@@ -30,10 +50,30 @@ def run_wrk(children, cores, folder, case, port, seconds):
         raise Failed(f"wrk did not end within {seconds + 20} s") from None
     finally:
         children.stop(child)
+    return result_of(out, child)
+
+
+def result_of(out, child):
     for line in out.decode().splitlines():
         if line.startswith("RESULT "):
             return json.loads(line.removeprefix("RESULT "))
     raise Failed(f"wrk gave no result: {child.log_tail()}")
+
+
+def hit_ratios(children, cores, folder):
+    """The table of bench/eviction: (head, rows)."""
+    program = peers.build_hit_ratio()
+    child = children.start("hit_ratio", [program], cores.load, os.path.join(folder, "hit_ratio.log"), pipe=True)
+    try:
+        out, _ = child.popen.communicate(timeout=HIT_RATIO_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"hit_ratio did not end within {HIT_RATIO_SECONDS} s") from None
+    finally:
+        children.stop(child)
+    if child.popen.returncode != 0:
+        raise Failed(f"hit_ratio failed: {child.log_tail()}")
+    head, _line, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.decode().splitlines()]
+    return head, rows
 
 
 class Client:

@@ -3,8 +3,8 @@ bench/peers/*.in and how they are started. `floor` is the bare relay of bench/fl
 possible, it is not a peer.
 
 The templates know @PORT@, @DIR@ (a private folder), @SERVERS@ (one line an endpoint), @ORIGIN@ (the port of one), @SINK@ (the port of a
-log collector) and, at the start of a line, @LOG_ON@ or @LOG_OFF@, @CACHE_ON@ or @CACHE_OFF@: that line is
-there only then.
+log collector), @REDIS@ (the URL of a private Redis) and, at the start of a line, @LOG_ON@ or @LOG_OFF@, @CACHE_ON@ or
+@CACHE_OFF@, @REDIS_ON@ or @REDIS_OFF@: that line is there only then.
 """
 
 import os
@@ -30,11 +30,21 @@ def tool(name):
 
 def build_floor():
     """Builds bench/floor into $BUILD/bench."""
-    done = subprocess.run(["make", "-s", "-C", os.path.join(BENCH, "floor"), f"BUILD={build_dir()}"],
+    run_make(["-C", os.path.join(BENCH, "floor")], "bench/floor")
+
+
+def run_make(arguments, what, cwd=None):
+    done = subprocess.run(["make", "-s", *arguments, f"BUILD={build_dir()}"], cwd=cwd,
                           env={k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")},
                           capture_output=True, text=True)
     if done.returncode != 0:
-        raise Failed("bench/floor does not build:\n" + done.stdout + done.stderr)
+        raise Failed(f"{what} does not build:\n" + done.stdout + done.stderr)
+
+
+def build_hit_ratio():
+    """Builds bench/eviction into $BUILD/bench, from the libraries that are in $BUILD; the path of hit_ratio."""
+    run_make(["-f", os.path.join(BENCH, "eviction", "Makefile")], "bench/eviction", cwd=os.path.dirname(BENCH))
+    return floor_program("hit_ratio")
 
 
 def floor_program(name):
@@ -80,11 +90,12 @@ class Proxy:
     def argv(self, config, port, origin):
         raise NotImplementedError
 
-    def configuration(self, folder, port, origin, case):
+    def configuration(self, folder, port, origin, case, more):
         servers = "\n".join(self.server_line.format(port=p, n=n) for n, p in enumerate(origin.ports))
-        values = {"SERVERS": servers, "ORIGIN": str(origin.ports[0]), "DIR": folder, "PORT": str(port), "SINK": str(origin.sink)}
+        values = {"SERVERS": servers, "ORIGIN": str(origin.ports[0]), "DIR": folder, "PORT": str(port), "SINK": str(origin.sink),
+                  **more}
         keep, drop = [], []
-        for name, is_on in (("LOG", case.log), ("CACHE", case.cache)):
+        for name, is_on in (("LOG", case.log), ("CACHE", case.cache), ("REDIS", "REDIS" in more)):
             (keep if is_on else drop).append(f"@{name}_ON@")
             (drop if is_on else keep).append(f"@{name}_OFF@")
         with open(os.path.join(BENCH, "peers", self.template)) as f:
@@ -95,7 +106,8 @@ class Proxy:
             text = text.replace(f"@{key}@", value)
         return text
 
-    def start(self, children, cores, folder, origin, case, env=None):
+    def start(self, children, cores, folder, origin, case, env=None, more=None):
+        """`more`: what else the template knows, such as {"REDIS": its URL}."""
         program = self.program()
         folder = os.path.join(folder, self.name)
         os.makedirs(folder, exist_ok=True)
@@ -106,7 +118,7 @@ class Proxy:
             if self.template:
                 config = os.path.join(folder, self.template.removesuffix(".in"))
                 with open(config, "w") as f:
-                    f.write(self.configuration(folder, port, origin, case))
+                    f.write(self.configuration(folder, port, origin, case, more or {}))
             child = children.start(self.name, [program, *self.argv(config, port, origin)], cores.proxy,
                                    os.path.join(folder, "output.log"), env=env)
             try:
@@ -126,6 +138,12 @@ class Running:
         self.pid = child.pid
         self.port = port
         self.folder = folder
+        self.redis = None  # a private one, which ends with it
+
+    def stop(self, children):
+        children.stop(self.child)
+        if self.redis:
+            children.stop(self.redis.child)
 
     def empty_logs(self):
         for name in os.listdir(self.folder):

@@ -10,6 +10,7 @@ import platform
 from statistics import median
 
 BASE = "sluice"
+BESIDE_REDIS = ("10k", "hit10k")  # the same body, from the endpoint and from memory
 
 
 def spread(values):
@@ -72,6 +73,22 @@ def rows_of_ratios(cases, results, base):
     return ["case", "of", "ratio", "min", "median", "max"], rows
 
 
+def rows_beside_redis(cases, results):
+    """A hit in Redis beside the same answer from the endpoint and from memory, as far as they were measured."""
+    if not any(case.redis and results.get(case.name, {}).get(BASE) for case in cases):
+        return [], []
+    medians, rows = summary(results), []
+    for case in cases:
+        m = medians.get(case.name, {}).get(BASE)
+        if not m or not m["rounds"] or not (case.redis or case.name in BESIDE_REDIS):
+            continue
+        of_redis = f"{m['redis_cpu_us']:.2f}" if case.redis else "-"
+        share = f"{m['redis_share'] * 100:.1f} %" if case.redis else "-"
+        rows.append([case.name, case.title, f"{m['cpu_us']:.2f}", of_redis, f"{m['rps']:.0f}",
+                     f"{m['p50_us'] / 1000:.2f}", f"{m['p99_us'] / 1000:.2f}", share])
+    return ["case", "what", "CPU us/request of sluice", "of Redis", "requests/s", "p50 ms", "p99 ms", "from Redis"], rows
+
+
 def text_table(head, rows):
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     def line(row):
@@ -84,11 +101,14 @@ def markdown_table(head, rows):
     return "\n".join(["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows]])
 
 
-def tables(cases, results, base):
+def tables(cases, results, info):
     """(title, head, rows) of each table that has rows."""
+    base = info["base"]
     found = [("Medians of the rounds", *rows_of_loads(cases, results)),
              ("Memory", *rows_of_memory(cases, results)),
-             (f"Ratios of {base} to the others, round by round", *rows_of_ratios(cases, results, base))]
+             (f"Ratios of {base} to the others, round by round", *rows_of_ratios(cases, results, base)),
+             ("A hit in Redis", *rows_beside_redis(cases, results)),
+             ("Hit ratio in per cent: eviction of sluice (S3-FIFO) and LRU", *info.get("hit_ratios", ([], [])))]
     return [t for t in found if t[2]]
 
 
@@ -138,7 +158,7 @@ def write_results(path, info, cases, results, failures):
         *[f"- {name}: {version}" for name, version in info["versions"].items()], ""]
     for verdict in verdicts(cases, results):
         lines += [f"**{verdict}**", ""]
-    for title, head, rows in tables(cases, results, info["base"]):
+    for title, head, rows in tables(cases, results, info):
         lines += [f"## {title}", "", markdown_table(head, rows), ""]
     lines += ["## Cases", "", *[f"- `{case.name}`: {case.title}" for case in cases], ""]
     if failures:

@@ -98,6 +98,8 @@ void check_preconditions(RequestHead request) {
   const bool has_none_match = request.fields.has(FieldId::kIfNoneMatch);
   expect(read != Precondition::failed || has_origin_precondition(request.fields),
          "only the origin's preconditions fail a read");
+  expect(read == Precondition::none || has_condition_or_range(request.fields),
+         "a request without conditions goes on");
   request.method = Method::put;
   const auto written = evaluate_preconditions(request, validators, kNow);
   expect(written != Precondition::not_modified, "a write is never 304");
