@@ -122,6 +122,8 @@ Invalidation judge_invalidation(const http::RequestHead& request, const KeyUrl& 
   // safe one is ignored, and no status is asked for.
   if (http::is_safe(request.method)) return out;
   out.tags = group_tags(url, response.fields, arena);
+  out.is_all_of_origin = out.tags.size() > kMostGroups;
+  if (out.is_all_of_origin) out.tags = {};
   if (is_error(response.status)) return out;
   Targets targets(arena);
   if (url.target.starts_with('/')) targets.add(url.target);

@@ -47,6 +47,7 @@ void SharedLook::State::on_read(SharedMiss why) noexcept {
   if (is_first_) {
     link_->counters().record(stats::Timing::redis_seconds, monotonic_now() - began_);
   }
+  if (why == SharedMiss::late || why == SharedMiss::away) result_.stamp = {};
   if (why == SharedMiss::purged) result_.entry = nullptr;  // what an earlier one brought
   if (why == SharedMiss::none || !result_.entry) result_.why = why;
   result_.is_enough = why == SharedMiss::none && owner_.is_enough(*result_.entry);
@@ -56,7 +57,7 @@ void SharedLook::State::on_read(SharedMiss why) noexcept {
     drop_lease();
     result_.is_fetched_elsewhere = false;
   }
-  if (result_.is_enough || !is_of_use || result_.has_lease) return end();
+  if (result_.is_enough || !is_of_use || result_.has_lease || !may_lease_) return end();
   if (!is_first_) return wait();
   step_ = Step::leasing;
   ask_for_lease();

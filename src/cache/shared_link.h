@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "body_pace.h"
 #include "shared_put.h"
 #include "sluice/base/list.h"
 #include "sluice/base/random.h"
@@ -63,6 +64,7 @@ class SharedLink final : private redis::ClientListener, private loop::Loop::Turn
   stats::Counters& counters() noexcept { return worker_.counters; }
   redis::Client& client() noexcept { return client_; }
   SharedWriter& writer() noexcept { return writer_; }
+  BodyPace& pace() noexcept { return pace_; }
   const SharedSettings& settings() const noexcept { return settings_; }
   const SharedServer& server() const noexcept { return server_; }
   uint64_t random() noexcept { return random_.next(); }
@@ -106,6 +108,7 @@ class SharedLink final : private redis::ClientListener, private loop::Loop::Turn
   Random random_;
   List<LinkUser> users_;
   SharedWriter writer_;
+  BodyPace pace_;
   Probe probe_;
   loop::Timer timer_;  // until the next probe
   bool is_started_ = false;

@@ -37,6 +37,7 @@ void SharedLook::State::begin(SharedLink& link, const Question& question) {
                        question.key.url.size());
   name_ = link.name_of(key_.hash);
   request_ = &question.request;
+  may_lease_ = question.may_lease;
   may_wait_ = question.may_wait && link.settings().lease_wait > Duration{0};
   is_first_ = true;
   result_ = {};
@@ -85,7 +86,11 @@ void SharedLook::State::on_failed(Part part, Fault fault) noexcept {
       if (fault == Fault::kWrongType) link_->run_errand({"UNLINK", name_});
       return on_read(miss_of(fault));
     case Part::chunk:
-      return fault == Fault::kWrongType ? on_broken_chunk() : on_read(miss_of(fault));
+      if (fault == Fault::kWrongType) return on_broken_chunk();
+      if (fault == Fault::kTimeout) {
+        link_->pace().note_late(body_->size(), monotonic_now() - body_began_);
+      }
+      return on_read(miss_of(fault));
     case Part::lease:  // perhaps it was granted, and nobody heard
       drop_lease();
       if (step_ == Step::leasing) end();
@@ -119,6 +124,8 @@ void SharedLook::State::on_record() {
 // All chunks at once; they come in this order.
 void SharedLook::State::ask_for_body() {
   const uint64_t length = *record_.entry.spec.complete_length;
+  body_began_ = monotonic_now();
+  if (!link_->pace().may_try(length, deadline_ - body_began_)) return on_read(SharedMiss::late);
   body_ = Body::make(link_->cache().store.budget(), length);
   if (!body_) return on_read(SharedMiss::no_room);
   step_ = Step::body;
@@ -142,6 +149,7 @@ void SharedLook::State::on_chunk(const Reply& reply) {
   if (!body_->append(*bytes)) return on_read(SharedMiss::no_room);
   if (++next_chunk_ < chunks_) return;
   SL_CHECK(body_->complete());
+  link_->pace().note_whole(body_->size(), monotonic_now() - body_began_);
   make_entry();
 }
 

@@ -86,6 +86,7 @@ struct SharedLook::State final : public LinkUser {
   std::string name_;  // of its hash
   const http::FieldList* request_ = nullptr;
   bool may_wait_ = false;
+  bool may_lease_ = false;
   bool is_first_ = true;  // the first reading, not one after a pause
   TimePoint began_{};
   TimePoint deadline_{};  // of this reading
@@ -100,6 +101,7 @@ struct SharedLook::State final : public LinkUser {
   SharedRecord record_;
   uint64_t started_ = 0;
   Ref<Body> body_;
+  TimePoint body_began_{};
   size_t chunks_ = 0;
   size_t next_chunk_ = 0;
 

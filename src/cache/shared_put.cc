@@ -88,6 +88,12 @@ std::string field_of(std::span<const VaryField> vary) {
   return fmt::format("{:016x}", hash64(text));
 }
 
+size_t size_of(std::span<const VaryField> vary) noexcept {
+  size_t size = 0;
+  for (const VaryField& field : vary) size += field.name.size() + field.value.size();
+  return size;
+}
+
 // Bytes that go out as they are.
 class Text final : public SharedBytes {
  public:
@@ -110,6 +116,7 @@ class SharedWriter::Job final : public ListNode<Job>, public loop::Buried {
  public:
   Job(SharedWriter& writer, Ref<Entry> entry, const SharedStamp& stamp, Duration keep)
       : name(writer.link_.name_of(entry->key().hash)),
+        field(field_of(entry->vary())),
         length(*entry->complete_length()),
         writer_(writer),
         entry_(std::move(entry)),
@@ -132,7 +139,7 @@ class SharedWriter::Job final : public ListNode<Job>, public loop::Buried {
   }
   size_t cost_at_once() const noexcept { return std::min<size_t>(length, kBodyChunk); }
 
-  const std::string name;
+  const std::string name, field;
   const uint64_t length;
   std::string lease;  // the token of one to give back at its end
 
@@ -181,14 +188,14 @@ class SharedWriter::Job final : public ListNode<Job>, public loop::Buried {
   bool send_record(const std::string& ttl) {
     std::string record;
     if (!encode_entry(*entry_, note_, record)) return false;
+    if (!entry_->vary().empty() && record.size() > kLongestVariedRecord) return false;
     std::vector<std::string> chunks;
     for (size_t i = 0; are_chunks_there_ && i < chunk_count(length); ++i) {
       chunks.push_back(chunk_name(name, note_.body_id, i));
     }
     std::vector<std::string_view> keys{name};
     keys.insert(keys.end(), chunks.begin(), chunks.end());
-    const std::string field = field_of(entry_->vary()), most = std::to_string(kMostVariants),
-                      size = std::to_string(kBodyChunk),
+    const std::string most = std::to_string(kMostVariants), size = std::to_string(kBodyChunk),
                       most_chunks = std::to_string(chunk_count(kLongestSharedBody));
     const std::string_view values[] = {field, record, ttl, most, size, most_chunks};
     record_write_.run(writer_.script_, keys, values, deadline());
@@ -241,10 +248,14 @@ SharedWriter::~SharedWriter() { stop(); }
 void SharedWriter::put(Ref<Entry> entry, const SharedStamp& stamp, Duration keep) {
   keep = std::clamp(keep, Duration{0}, kLongestKeep);
   const bool is_worth_it = entry->is_whole() && stamp.is_known() && !entry->is_marked_stale() &&
+                           size_of(entry->vary()) <= kLongestSharedVary &&
                            life_left(entry->times(), keep, wall_now()) > Duration{0};
   if (!is_worth_it) return;
   if (!link_.is_up()) return link_.counters().add(Counter::cache_redis_skips_away);
   const uint64_t length = *entry->complete_length();
+  if (!link_.pace().is_in_time(length, link_.settings().timeout)) {
+    return link_.counters().add(Counter::cache_redis_skips_slow);
+  }
   if (count_ == kMostQueued || length > kLongestSharedBody - bytes_) {
     return link_.counters().add(Counter::cache_redis_skips_full);
   }
@@ -253,6 +264,37 @@ void SharedWriter::put(Ref<Entry> entry, const SharedStamp& stamp, Duration keep
   bytes_ += length;
   waiting_.push_back(*job);
   start_some();
+}
+
+// The connection keeps the order: what was sent of it already is there before it is deleted. Should
+// another variant have the same body, it is as if Redis had evicted that.
+void SharedWriter::remove(const Entry& entry) {
+  const std::string name = link_.name_of(entry.key().hash), field = field_of(entry.vary());
+  drop_if([&](const Job& job) { return job.name == name && job.field == field; });
+  link_.run_errand({"HDEL", name, field});
+  const uint64_t id = entry.is_whole() ? entry.parts()[0].body->shared_id() : 0;
+  for (size_t i = 0; id != 0 && i < chunk_count(*entry.complete_length()); ++i) {
+    link_.run_errand({"UNLINK", chunk_name(name, id, i)});
+  }
+  start_some();
+}
+
+void SharedWriter::remove_all(std::string_view name) {
+  drop_if([&](const Job& job) { return job.name == name; });
+  link_.run_errand({"UNLINK", name});
+  start_some();
+}
+
+template <typename F>
+void SharedWriter::drop_if(F&& is_meant) noexcept {
+  for (Job *job = running_.front(), *next = nullptr; job != nullptr; job = next) {
+    next = running_.next(*job);
+    if (is_meant(*job)) take_out(*job);
+  }
+  for (Job *job = waiting_.front(), *next = nullptr; job != nullptr; job = next) {
+    next = waiting_.next(*job);
+    if (is_meant(*job)) drop(*job);
+  }
 }
 
 void SharedWriter::release(std::string_view name, std::string_view token) {
@@ -302,11 +344,15 @@ void SharedWriter::end(Job& job, std::optional<Counter> how) noexcept {
 
 // Of those that run; perhaps inside a call back of its own.
 void SharedWriter::take_out(Job& job) noexcept {
+  at_once_ -= job.cost_at_once();
+  drop(job);
+}
+
+void SharedWriter::drop(Job& job) noexcept {
   if (!job.lease.empty()) link_.drop_lease(job.name, job.lease);
   job.ListNode<Job>::unlink();
   --count_;
   bytes_ -= job.length;
-  at_once_ -= job.cost_at_once();
   job.let_go();
 }
 

@@ -26,6 +26,10 @@ class SharedLink;
 
 // Longer bodies are neither written nor read: one that fills the queue.
 inline constexpr size_t kLongestSharedBody = 16 * 1024 * 1024;
+// Every look reads the records of all variants: with longer values of its Vary fields, or a longer
+// record, a variant is not written.
+inline constexpr size_t kLongestSharedVary = 1024;
+inline constexpr size_t kLongestVariedRecord = 16 * 1024;
 
 class SharedWriter {
  public:
@@ -35,6 +39,9 @@ class SharedWriter {
   SharedWriter& operator=(const SharedWriter&) = delete;
 
   void put(Ref<Entry> entry, const SharedStamp& stamp, Duration keep);
+  // What waits to be written of that variant is dropped, and what is there deleted.
+  void remove(const Entry& entry);
+  void remove_all(std::string_view name);  // of all variants; `name`: of their hash
   // Gives the lease of that key back, after what waits to be written of it. `name`: of its hash.
   void release(std::string_view name, std::string_view token);
   // Drops everything without a word.
@@ -43,10 +50,13 @@ class SharedWriter {
  private:
   class Job;
 
+  template <typename F>
+  void drop_if(F&& is_meant) noexcept;
   void start_some();
   bool may_start(const Job& job) noexcept;
   void end(Job& job, std::optional<stats::Counter> how) noexcept;
   void take_out(Job& job) noexcept;
+  void drop(Job& job) noexcept;
 
   SharedLink& link_;
   redis::Script script_;

@@ -13,7 +13,8 @@ SharedTier::SharedTier(SharedSettings settings, const HashSecret& secret)
     : settings_(std::move(settings)) {
   for (const redis::Address& address : settings_.servers) {
     servers_.push_back(std::make_unique<SharedServer>(address));
-    seeds_.push_back(hash128(address.to_string(), secret).low);
+    const std::string place = fmt::format("{}/{}", address.to_string(), address.database);
+    seeds_.push_back(hash128(place, secret).low);
   }
 }
 

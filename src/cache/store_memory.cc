@@ -33,7 +33,7 @@ void MemoryStore::find(const Key& key, Variants& found) noexcept {
 std::vector<Ref<Entry>> MemoryStore::find_url(const Key& key, size_t most) {
   std::vector<Ref<Entry>> found;
   found.reserve(most);
-  if (!has_extras_.load(std::memory_order_relaxed)) {
+  if (!purges_.expects_extras()) {
     Variants variants;
     find(key, variants);
     for (const Ref<Entry>& each : variants.all().first(std::min(most, variants.all().size()))) {
@@ -58,7 +58,7 @@ PutResult MemoryStore::put(Ref<Entry> entry, PutKind kind) noexcept {
   }
   PutResult result = PutResult::too_large;
   if (may_store(body)) {
-    if (entry->key().has_extras()) has_extras_.store(true, std::memory_order_relaxed);
+    if (entry->key().has_extras()) purges_.expect_extras();
     const uint64_t place = place_of(entry->key());
     StoreShard& shard = shard_at(place);
     grow(shard);
@@ -74,9 +74,6 @@ void MemoryStore::remove(const Entry& entry) noexcept {
 
 size_t MemoryStore::purge_url(const Key& key, PurgeKind kind) noexcept {
   purges_.purge_url(key.url, kind);
-  // put() sets the flag before it asks about purges of the URL, each under one lock: so one of the
-  // two sees the other.
-  if (has_extras_.load(std::memory_order_relaxed)) purges_.purge_tag(url_tag_hash(key.url), kind);
   const uint64_t place = place_of(key);
   return shard_at(place).purge_key(place, key, kind);
 }

@@ -80,6 +80,13 @@ void SharedStore::put(Ref<Entry> entry, const SharedStamp& stamp, Duration keep)
   link.writer().put(std::move(entry), stamp, keep);
 }
 
+void SharedStore::remove(const Entry& entry) { link_of(entry.key()).writer().remove(entry); }
+
+void SharedStore::remove_all(const Key& key) {
+  SharedLink& link = link_of(key);
+  link.writer().remove_all(link.name_of(key.hash));
+}
+
 // A server
 // -----------------------------------------------------------------------------------------
 

@@ -70,8 +70,13 @@ void Purges::purge_all(PurgeKind kind) noexcept {
 }
 
 void Purges::purge_url(std::string_view url, PurgeKind kind) noexcept {
+  const uint64_t hash = url_tag_hash(url);
   const std::lock_guard lock(mutex_);
-  urls_.of(url_tag_hash(url)).set(next(), kind);
+  const uint64_t number = next();
+  urls_.of(hash).set(number, kind);
+  // expect_extras() came before the standing was asked for, which takes the lock for URLs: so one
+  // of the two sees the other.
+  if (has_extras_.load(std::memory_order_relaxed)) tags_.of(hash).set(number, kind);
 }
 
 void Purges::purge_prefix(std::string_view prefix, PurgeKind kind) {

@@ -167,7 +167,7 @@ void Exchange::refresh(const cache::Variants& found, cache::Entry& entry) noexce
   order.stored = &found;
   order.matching = &entry;
   order.flight = std::move(joined.flight);
-  order.may_look = true;  // it wants a fresh one there, and brings lease and stamp
+  order.shared = SharedUse::look;  // it wants a fresh one there, and brings lease and stamp
   Fetch::start(order)->answer().release();
 }
 
@@ -258,8 +258,8 @@ Exchange::Turn Exchange::start_fetch(const cache::Variants& found, cache::Entry*
   order.flight = std::move(flight);
   order.lack = use.lack;
   order.is_for_range = matching == nullptr || use.lack == EntrySender::Lack::ranges;
-  order.may_look = !std::exchange(use.has_looked, true);
-  order.only_looks = std::exchange(use.only_looks, false);
+  if (!std::exchange(use.has_looked, true)) order.shared = SharedUse::look;
+  if (std::exchange(use.only_looks, false)) order.shared = SharedUse::only_look;
   order.directives = &use.plan.directives;
   use.fetch = Fetch::start(order);
   upstream_ = &use.fetch->answer();
@@ -495,12 +495,15 @@ std::string_view Exchange::response_lines() noexcept {
 // RFC 9111 section 4.4: what an unsafe method may have changed, on whatever route it came. The
 // targets are as the endpoint sees them, and so as most entries have them; where routes change what
 // a URL is stored under, it is looked up by the routes as well.
-void Exchange::invalidate_for(const http::ResponseHead& response) noexcept {
-  if (http::is_safe(head_.method)) return;
+// Says how many purges that was.
+uint64_t Exchange::invalidate_for(const http::ResponseHead& response) noexcept {
+  if (http::is_safe(head_.method)) return 0;
   const cache::KeyUrl url{client_info_.scheme, head_.authority, target_};
   const cache::Invalidation stale = cache::judge_invalidation(head_, url, response, arena_);
   WorkerKit& kit = site_.kit();
+  uint64_t count = 0;
   const auto purge = [&](const cache::PurgeOrder& order) {
+    ++count;
     return kit.purges->purge(order, arena_);
   };
   for (std::string_view target : stale.targets) {
@@ -517,9 +520,15 @@ void Exchange::invalidate_for(const http::ResponseHead& response) noexcept {
     purge_url(*site_.snapshot(), *kit.cache, {url.scheme, url.authority, head_.path},
               cache::PurgeKind::hard, purge);
   }
+  if (stale.is_all_of_origin) {
+    auto root =
+        cache::make_key({url.scheme, url.authority, "/"}, {}, {}, kit.cache->secret, arena_);
+    if (root) purge({.what = cache::PurgeOrder::What::prefix, .url = std::string(root->url)});
+  }
   for (uint64_t tag : stale.tags) {
     purge({.what = cache::PurgeOrder::What::tag, .url = {}, .tag = tag});
   }
+  return count;
 }
 
 // A GET for it may take a route with a cache: else every POST to anything would be a purge that all
@@ -539,19 +548,26 @@ bool Exchange::may_be_stored(const cache::KeyUrl& url) noexcept {
 // came since its request was sent hold for it too.
 void Exchange::note_response(const http::ResponseHead& response) noexcept {
   CacheUse& use = *cache_;
-  if (head_.method != http::Method::post || !use.plan.may_store) return invalidate_for(response);
+  if (head_.method != http::Method::post || !use.plan.may_store) {
+    invalidate_for(response);
+    return;
+  }
   const cache::StoreFacts facts{head_,      use.url,
                                 response,   use.sent,
                                 wall_now(), static_cast<uint32_t>(site_.kit().random.next())};
   const cache::StorePlan plan = cache::judge_store(facts, route_->cache->rules, arena_);
+  const cache::Purges& purges = site_.kit().cache->store.purges();
+  const uint64_t before = purges.last();
   const bool is_good =
-      plan.is_stored() && site_.kit().cache->store.purges().standing_of_fill(
-                              use.purges_at_start, plan.tags, use.key.url) == cache::Standing::good;
-  invalidate_for(response);
-  if (is_good) begin_keeping(plan, response.framing);
+      plan.is_stored() &&
+      purges.standing_of_fill(use.purges_at_start, plan.tags, use.key.url) == cache::Standing::good;
+  const uint64_t started = before + invalidate_for(response);
+  // One of somebody else in between may have been for this: then it is not kept.
+  if (is_good && started == purges.last()) begin_keeping(plan, response.framing, started);
 }
 
-void Exchange::begin_keeping(const cache::StorePlan& plan, const http::Framing& framing) noexcept {
+void Exchange::begin_keeping(const cache::StorePlan& plan, const http::Framing& framing,
+                             uint64_t started) noexcept {
   CacheUse& use = *cache_;
   cache::MemoryStore& store = site_.kit().cache->store;
   std::optional<uint64_t> length;
@@ -561,8 +577,8 @@ void Exchange::begin_keeping(const cache::StorePlan& plan, const http::Framing& 
   use.keeping = cache::Body::make(store.budget(), length);
   if (!use.keeping) return;
   const cache::EntryPart part{0, use.keeping};
-  cache::EntrySpec spec = cache::spec_of(
-      plan, use.key, cache::vary_of(plan.vary, head_.fields, arena_), store.purges().last());
+  cache::EntrySpec spec =
+      cache::spec_of(plan, use.key, cache::vary_of(plan.vary, head_.fields, arena_), started);
   spec.complete_length = length;
   spec.parts = {&part, 1};
   use.kept = cache::Entry::make(store.budget(), spec);

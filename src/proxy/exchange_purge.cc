@@ -25,6 +25,7 @@ struct TagField {
 };
 constexpr TagField kTagFields[] = {
     {"surrogate-key", " \t,"}, {"xkey-purge", " \t,"}, {"cache-tag", ","}};
+constexpr size_t kMostTags = 256;  // in one request: each is a purge that all hosts hear of
 constexpr std::string_view kSoftFields[] = {"soft-purge", "fastly-soft-purge"};
 
 // By the connection alone: what a client says of where it is must not count.
@@ -101,6 +102,9 @@ Exchange::Turn Exchange::step_purge() noexcept {
   const auto tags = tags_of(head_.fields);
   // An empty list is a mistake; to purge the URL in its place would be another one.
   if (tags && tags->empty()) return fail(Error(Errc::kBadRequest, "a field of tags without any"));
+  if (tags && tags->size() > kMostTags) {
+    return fail(Error(Errc::kBadRequest, "more than 256 tags: purge them with several requests"));
+  }
   site_.kit().counters.add(counter_of(kind));
   return tags ? purge_tags(*tags, kind) : purge_target(kind);
 }

@@ -4,44 +4,14 @@
 #include <new>
 #include <utility>
 
+#include "copy_head.h"
 #include "sluice/base/check.h"
 #include "sluice/cache/policy_fields.h"
 #include "sluice/cache/vary.h"
-#include "sluice/loop/stream.h"
 #include "sluice/proxy/exchange.h"
 
 namespace sluice::proxy {
 namespace {
-
-constexpr size_t kPausedPending = loop::kHighWatermark + 1;
-
-// A head whose texts live in `arena`. Fields stay runs of its raw lines where they were.
-template <typename Head>
-Head copy_head(const Head& from, Arena& arena) {
-  Head copy = from;
-  copy.raw = arena.copy(from.raw);
-  auto moved = [&](std::string_view text) {
-    const bool is_in_raw = !from.raw.empty() && text.data() >= from.raw.data() &&
-                           text.data() + text.size() <= from.raw.data() + from.raw.size();
-    if (!is_in_raw) return arena.copy(text);
-    return copy.raw.substr(static_cast<size_t>(text.data() - from.raw.data()), text.size());
-  };
-  auto* fields = arena.allocate_array<http::Field>(from.fields.size());
-  size_t count = 0;
-  for (const http::Field& field : from.fields) {
-    new (&fields[count++]) http::Field{moved(field.name), moved(field.value), field.id};
-  }
-  copy.fields = http::FieldList({fields, count});
-  if constexpr (std::is_same_v<Head, http::RequestHead>) {
-    copy.method_text = moved(from.method_text);
-    copy.target = moved(from.target);
-    copy.authority = moved(from.authority);
-    copy.path = moved(from.path);
-  } else {
-    copy.reason = moved(from.reason);
-  }
-  return copy;
-}
 
 // Fields that make an answer one client's: its conditions, and the range it asks for.
 bool is_of_client(http::FieldId id, bool keeps_range) noexcept {
@@ -105,8 +75,7 @@ Fetch::Fetch(const FetchOrder& order)
       listener_(order.client.listener),
       info_(order.client),
       flight_(order.flight),
-      may_look_(order.may_look),
-      only_looks_(order.only_looks) {
+      shared_(order.shared) {
   if (order.directives != nullptr) directives_ = *order.directives;
   site_.enter();
   site_.kit().background.push_back(*this);
@@ -174,11 +143,7 @@ void Fetch::ask() {
 
 // RFC 9110 section 15.2: interim responses are the client's, who may have left.
 void Fetch::send_interim(const http::ResponseHead& head) {
-  if (asker_ == nullptr) return;
-  Interim** last = &interim_;
-  while (*last != nullptr) last = &(*last)->next;
-  *last = asker_arena_->make<Interim>(copy_head(head, *asker_arena_), nullptr);
-  has_news_ = true;
+  if (answer_.add_interim(head)) has_news_ = true;
 }
 
 void Fetch::send_head(const http::ResponseHead& head, const http::ResponseForwarding& how) {
@@ -254,15 +219,15 @@ void Fetch::pass(const http::ResponseHead& head, const http::ResponseForwarding&
   const cache::Entry* old = matching_ ? stored_.all()[*matching_].get() : base_.get();
   const bool is_of_range =
       head.status == 206 || head.status == 416;  // and says nothing of the rest
-  if (old != nullptr && !is_of_range &&
-      cache::answer_of(head.status) == cache::ValidationAnswer::replaced) {
-    kit.cache->store.remove(*old);
+  if (!is_of_range && cache::answer_of(head.status) == cache::ValidationAnswer::replaced) {
+    if (old != nullptr) forget(*old);
+    if (old == nullptr && may_be_shared_ && is_marked && kit.shared != nullptr) {
+      kit.shared->remove_all(key_);
+    }
   }
   look_.release();  // other hosts need not wait for what will not be stored
   end_flight(cache::Flight::State::refused);
-  if (asker_ == nullptr) return;
-  head_ = asker_arena_->make<http::ResponseHead>(copy_head(head, *asker_arena_));
-  extra_lines_ = asker_arena_->copy(how.extra_lines);
+  answer_.set_head(head, how.extra_lines);
 }
 
 // A 304 to our conditions (RFC 9111 sections 4.3.3 and 4.3.4). False when it speaks of nothing that
@@ -291,6 +256,7 @@ bool Fetch::freshen(const http::ResponseHead& head) {
   was_validated_ = true;
   verdict_ = Verdict::serve;
   if (flight_) flight_->grow(entry_);
+  look_.release();
   end_flight(cache::Flight::State::stored);
   return true;
 }
@@ -309,7 +275,7 @@ std::optional<cache::EntrySpec> Fetch::updated(const cache::Entry& old,
   facts.old_tags = old.tags();
   const cache::StorePlan plan = cache::judge_store(facts, route_.cache->rules, arena_);
   if (!plan.is_stored()) {
-    if (cache::is_marked(plan.refused, http::Method::get)) site_.kit().cache->store.remove(old);
+    if (cache::is_marked(plan.refused, http::Method::get)) forget(old);
     return std::nullopt;
   }
   cache::EntrySpec spec = old.spec();
@@ -330,7 +296,7 @@ void Fetch::send_body(Chain&& given) {
   if (asks_again_) return;
   if (verdict_ == Verdict::pass || is_overflowing_) {
     if (place_ && growing_) add_to_part(bytes);
-    if (has_asker_) passing_.append(std::move(bytes));
+    answer_.add_body(std::move(bytes));
     return;
   }
   if (!growing_) return;
@@ -345,15 +311,7 @@ void Fetch::overflow(const Chain& bytes, uint64_t before) {
   refused_ = cache::NoStoreReason::kTooLarge;
   // Behind a part that fills a gap there may be others, which do not come this way.
   is_overflowing_ = !missing_;
-  const uint64_t taken = growing_->size() - before;
-  for (size_t i = 0, at = 0; i < bytes.slice_count(); ++i) {
-    const Slice& slice = bytes.slice(i);
-    const size_t skip = static_cast<size_t>(
-        std::min<uint64_t>(slice.size(), taken - std::min<uint64_t>(taken, at)));
-    at += slice.size();
-    if (skip < slice.size() && has_asker_ && is_overflowing_)
-      passing_.push_back(slice.sub(skip, slice.size() - skip));
-  }
+  if (is_overflowing_) answer_.add_body(bytes, growing_->size() - before);
   growing_->fail();
   growing_ = nullptr;
   site_.kit().cache->markers.set(key_.hash, refused_, site_.kit().loop.now(),
@@ -368,15 +326,7 @@ void Fetch::send_end(const http::FieldList* trailers) {
   if (asks_again_) return;
   if (growing_ && !place_) return store_whole();
   if (growing_) store_part();
-  is_passed_ = true;
-  if (trailers == nullptr || asker_arena_ == nullptr) return;
-  auto* fields = asker_arena_->allocate_array<http::Field>(trailers->size());
-  size_t count = 0;
-  for (const http::Field& field : *trailers) {
-    new (&fields[count++])
-        http::Field{asker_arena_->copy(field.name), asker_arena_->copy(field.value), field.id};
-  }
-  trailers_ = http::FieldList({fields, count});
+  answer_.finish(trailers);
 }
 
 void Fetch::store_whole() {
@@ -391,12 +341,8 @@ void Fetch::store_whole() {
     kit.cache->markers.clear(key_.hash);
   }
   if (entry) write_behind(entry);
+  look_.release();
   end_flight(cache::Flight::State::stored);
-}
-
-size_t Fetch::pending() const noexcept {
-  if (!has_asker_ || is_passed_) return 0;
-  return is_paused_ ? std::max(kPausedPending, passing_.size()) : passing_.size();
 }
 
 // Failing -----------------------------------------------------------------------------------------
@@ -408,7 +354,7 @@ Error Fetch::error() const noexcept {
   if (is_in_vain) return Error(Errc::kClientGone);
   const bool is_for_asker_alone =
       (verdict_ == Verdict::pass || is_overflowing_) && !(place_ && growing_);
-  return is_for_asker_alone && !has_asker_ ? Error(Errc::kClientGone) : Error();
+  return is_for_asker_alone && !answer_.is_wanted() ? Error(Errc::kClientGone) : Error();
 }
 
 bool Fetch::take_error(Error error) noexcept {
@@ -430,7 +376,7 @@ void Fetch::abort(CloseReason) noexcept {
   if (!why) why = Error(Errc::kResponseIncomplete);
   if (verdict_ == Verdict::asking) verdict_ = Verdict::failed;
   if (growing_) std::exchange(growing_, nullptr)->fail();
-  if (!is_passed_ && !error_) error_ = why;
+  if (!answer_.is_complete() && !error_) error_ = why;
   end_flight(cache::Flight::State::failed, why);
   tell();
 }
@@ -444,14 +390,13 @@ void Fetch::end() noexcept {
 void Fetch::cancel() noexcept {
   Background::unlink();
   asks_again_ = false;
-  if (look_.is_pending()) {
-    look_.cancel();
-    verdict_ = Verdict::failed;
-    error_ = Error(Errc::kDraining);
-    has_news_ = true;
-    tell();
-  }
-  if (exchange_ != nullptr) exchange_->cancel(Errc::kDraining);
+  look_.cancel();
+  if (exchange_ != nullptr) return exchange_->cancel(Errc::kDraining);
+  if (verdict_ != Verdict::asking) return;
+  verdict_ = Verdict::failed;
+  error_ = Error(Errc::kDraining);
+  has_news_ = true;
+  tell();
 }
 
 void Fetch::end_flight(cache::Flight::State state, Error error) noexcept {
@@ -463,30 +408,7 @@ void Fetch::end_flight(cache::Flight::State state, Error error) noexcept {
 
 // The asker ---------------------------------------------------------------------------------------
 
-void Fetch::Answer::begin(upstream::UpstreamListener* listener, Arena* arena) noexcept {
-  fetch_.asker_ = listener;
-  fetch_.asker_arena_ = arena;
-}
-
-void Fetch::Answer::resume_body() noexcept {
-  fetch_.is_paused_ = false;
-  fetch_.wakes_exchange_ = true;
-  fetch_.tell();
-}
-
-upstream::Endpoint& Fetch::Answer::endpoint() noexcept {
-  SL_CHECK(!"a fetch has no endpoint of its own");
-  __builtin_unreachable();
-}
-
-void Fetch::let_go() noexcept {
-  has_asker_ = false;
-  asker_ = nullptr;
-  asker_arena_ = nullptr;
-  interim_ = nullptr;
-  head_ = nullptr;
-  passing_.clear();
-  trailers_ = {};
+void Fetch::on_asker_progress() noexcept {
   wakes_exchange_ = true;
   tell();
 }
@@ -498,12 +420,12 @@ void Fetch::on_turn_end() noexcept {
     asks_again_ = false;
     ask();
   }
-  if (std::exchange(has_news_, false) && asker_ != nullptr) asker_->on_upstream_progress();
+  if (std::exchange(has_news_, false)) answer_.tell();
   if (std::exchange(wakes_exchange_, false) && exchange_ != nullptr) {
     exchange_->on_client_progress();
   }
   const bool is_under_way = exchange_ != nullptr || asks_again_ || look_.is_pending();
-  if (is_under_way || has_asker_ || is_buried_) return;
+  if (is_under_way || answer_.is_wanted() || is_buried_) return;
   is_buried_ = true;
   end_flight(cache::Flight::State::failed, Error(Errc::kCancelled));
   site_.kit().loop.bury(this);

@@ -11,12 +11,13 @@ namespace sluice::proxy {
 
 void Fetch::begin() {
   cache::SharedStore* shared = site_.kit().shared;
-  if (may_look_ && shared != nullptr && shared->is_up(key_)) {
+  if (shared_ != SharedUse::none && shared != nullptr && shared->is_up(key_)) {
     // A refresh in the background need not wait for the fetch of another host.
-    look_.look(*shared, {key_, original_.fields, directives_.has_value()});
+    const bool is_fetch = shared_ == SharedUse::look;
+    look_.look(*shared, {key_, original_.fields, directives_.has_value(), is_fetch});
     return;
   }
-  if (only_looks_) {
+  if (shared_ == SharedUse::only_look) {
     verdict_ = Verdict::absent;
     has_news_ = true;
     return tell();
@@ -36,9 +37,10 @@ bool Fetch::Look::is_enough(const cache::Entry& entry) noexcept {
 
 void Fetch::on_look_end(const cache::SharedLook::Result& result) noexcept {
   stamp_ = result.stamp;
+  may_be_shared_ = result.why == cache::SharedMiss::late;
   if (result.entry) take_found(result);
   if (verdict_ == Verdict::found) return tell();
-  if (only_looks_) {
+  if (shared_ == SharedUse::only_look) {
     verdict_ = Verdict::absent;
     has_news_ = true;
     return tell();
@@ -82,6 +84,13 @@ void Fetch::write_behind(const Ref<cache::Entry>& entry) {
   if (shared != nullptr && stamp_.is_known()) {
     shared->put(entry, stamp_, route_.cache->rules.keep);
   }
+}
+
+// A stored response whose place another one has taken that is not stored: it must not come back
+// from the tier either.
+void Fetch::forget(const cache::Entry& old) {
+  site_.kit().cache->store.remove(old);
+  if (cache::SharedStore* shared = site_.kit().shared; shared != nullptr) shared->remove(old);
 }
 
 }  // namespace sluice::proxy

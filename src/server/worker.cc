@@ -235,13 +235,14 @@ void Worker::Inside::drain_all() {
   for (Open& each : open) drain_listener(std::move(each));
   open.clear();
   pool.close_idle();
-  next_sweep = kFirstSweep;
   sweep_soon();
 }
 
 // A listener or a site cannot be freed inside its own last callback, so somebody looks from time to
 // time, ever more seldom.
 void Worker::Inside::sweep_soon() {
+  // One that is due that soon stays: reloads in quick succession would put it off for ever.
+  if (sweeper.is_set() && next_sweep == kFirstSweep) return;
   next_sweep = kFirstSweep;
   sweeper.set_after(next_sweep);
 }

@@ -385,6 +385,9 @@ TEST_CASE("e2e/purge: PURGE may be soft, and may name tags") {
     CHECK_FALSE(is_hit(ask(sluice, "/x")));
   }
   CHECK(ask(sluice, "/x", "Surrogate-Key: \r\n", "PURGE").status == 400);
+  std::string many = "Surrogate-Key: red";
+  for (int i = 0; i < 256; ++i) many += " t" + std::to_string(i);
+  CHECK(ask(sluice, "/x", many + "\r\n", "PURGE").status == 400);
   CHECK(is_hit(ask(sluice, "/x")));
 }
 

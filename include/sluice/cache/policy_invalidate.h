@@ -13,10 +13,15 @@
 
 namespace sluice::cache {
 
+// A longer list of groups counts as all of the origin: one purge that all hosts hear of, not
+// thousands.
+inline constexpr size_t kMostGroups = 256;
+
 struct Invalidation {
   std::span<const std::string_view> targets;  // path and query, at the origin of the request
   std::span<const uint64_t> tags;             // hashes, as group_tag() makes them
-  bool is_empty() const noexcept { return targets.empty() && tags.empty(); }
+  bool is_all_of_origin = false;              // there were more groups than kMostGroups
+  bool is_empty() const noexcept { return targets.empty() && tags.empty() && !is_all_of_origin; }
 };
 Invalidation judge_invalidation(const http::RequestHead& request, const KeyUrl& url,
                                 const http::ResponseHead& response, Arena& arena);

@@ -51,7 +51,8 @@ class SharedLook {
     Ref<Entry> entry;        // of this request's variant; stale perhaps. Body complete
     bool is_enough = false;  // the entry will do
     SharedMiss why = SharedMiss::none;
-    SharedStamp stamp;  // for put() of what will be fetched; not known after `late`, `away`
+    SharedStamp stamp;  // for put() of what will be fetched; not known after `late`, `away`: what
+                        // comes too late would as late once it is written again
     bool has_lease = false;
     bool is_fetched_elsewhere = false;  // another host has the lease, and has taken its time
   };
@@ -59,6 +60,7 @@ class SharedLook {
     const Key& key;                  // copied
     const http::FieldList& request;  // fields of the request; must stay until the end
     bool may_wait = true;            // for the fetch of another host
+    bool may_lease = true;           // who asks will fetch what is not there
   };
 
   SharedLook() noexcept;
@@ -100,6 +102,10 @@ class SharedStore {
   // Write-behind of a whole entry, off the way of the response; `keep`: how long after its times
   // it may still be validated. Skipped and counted when the queue is full or the server away.
   void put(Ref<Entry> entry, const SharedStamp& stamp, Duration keep);
+  // What is there of this variant, or waits to be written, goes; other hosts are not told.
+  void remove(const Entry& entry);
+  // The same for all variants of a key, where it is not known which there are.
+  void remove_all(const Key& key);
 
  private:
   friend class SharedLook;

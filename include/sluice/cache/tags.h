@@ -64,6 +64,10 @@ class Purges {
   // A canonical URL, or how such URLs begin. These say nothing of what is stored already.
   void purge_url(std::string_view url, PurgeKind kind) noexcept;
   void purge_prefix(std::string_view prefix, PurgeKind kind);
+  // From now on there are keys with extras, which a purge of their URL reaches by its tag; to be
+  // told before the standing of the first one is asked for.
+  void expect_extras() noexcept { has_extras_.store(true, std::memory_order_relaxed); }
+  bool expects_extras() const noexcept { return has_extras_.load(std::memory_order_relaxed); }
 
   // By tag and by "all", for an entry whose fill started then.
   Standing standing(uint64_t started, std::span<const EntryTag> tags) const noexcept;
@@ -119,6 +123,7 @@ class Purges {
 
   const Sizes sizes_;
   std::atomic<uint64_t> last_{0};
+  std::atomic<bool> has_extras_{false};
   Last all_;
   Slots tags_;
   mutable std::mutex mutex_;  // of all below, and of every change above

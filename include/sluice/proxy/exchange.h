@@ -159,10 +159,11 @@ class Exchange final : public ClientListener,
   void drop_fetch() noexcept;
   bool serve_stale(int status, Error error) noexcept;
   bool had_to_validate() const noexcept;
-  void invalidate_for(const http::ResponseHead& response) noexcept;
+  uint64_t invalidate_for(const http::ResponseHead& response) noexcept;
   bool may_be_stored(const cache::KeyUrl& url) noexcept;
   void note_response(const http::ResponseHead& response) noexcept;
-  void begin_keeping(const cache::StorePlan& plan, const http::Framing& framing) noexcept;
+  void begin_keeping(const cache::StorePlan& plan, const http::Framing& framing,
+                     uint64_t started) noexcept;
   void keep(const Chain& bytes) noexcept;
   void end_keeping() noexcept;
   std::string_view cache_lines() noexcept;

@@ -28,12 +28,15 @@
 #include "sluice/loop/loop.h"
 #include "sluice/proxy/client_stream.h"
 #include "sluice/proxy/entry_sender.h"
+#include "sluice/proxy/fetch_answer.h"
 #include "sluice/proxy/site.h"
-#include "sluice/upstream/upstream_stream.h"
 
 namespace sluice::proxy {
 
 class Exchange;
+
+// What a fetch has to do with the tier that hosts share, where there is one.
+enum class SharedUse : uint8_t { none, look, only_look };  // only_look: and ask no endpoint
 
 // What is fetched, and for whom. Everything is copied; entries are shared.
 struct FetchOrder {
@@ -51,10 +54,8 @@ struct FetchOrder {
   bool is_for_range = false;                // the asker's Range goes along
   // What `matching` has not of the bytes asked for: then it is not validated, but added to.
   EntrySender::Lack lack = EntrySender::Lack::none;
-  // Where there is a shared tier:
-  bool may_look = false;                                // look there first
-  bool only_looks = false;                              // and ask no endpoint
-  const http::RequestDirectives* directives = nullptr;  // what is enough; none: fresh only
+  SharedUse shared = SharedUse::none;
+  const http::RequestDirectives* directives = nullptr;  // what is enough there; none: fresh only
 };
 
 // How the try at an endpoint went, for the asker's log line.
@@ -68,6 +69,7 @@ struct TryFacts {
 class Fetch final : public ClientStream,
                     public Background,
                     public loop::Buried,
+                    private FetchAnswer::Owner,
                     private loop::Loop::TurnEnd {
  public:
   enum class Verdict : uint8_t {
@@ -79,7 +81,7 @@ class Fetch final : public ClientStream,
     failed   // error() says why there is none
   };
 
-  // Its exchange has begun when this returns; it may even have failed.
+  // When this returns its exchange has begun, and may even have failed; or it looks first.
   static Fetch* start(const FetchOrder& order);
 
   Verdict verdict() const noexcept { return verdict_; }
@@ -91,14 +93,14 @@ class Fetch final : public ClientStream,
   // The entry's body broke off for want of room, and answer() brings what comes after it.
   bool is_overflowing() const noexcept { return is_overflowing_; }
   // Lines that the exchange wanted in the head of what is passed.
-  std::string_view extra_lines() const noexcept { return extra_lines_; }
+  std::string_view extra_lines() const noexcept { return answer_.extra_lines(); }
   // What it validates or would have; none when nothing is stored.
   Ref<cache::Entry> matching() const noexcept {
     return matching_ ? stored_.all()[*matching_] : Ref<cache::Entry>();
   }
   bool was_found_stale() const noexcept { return was_found_stale_; }  // in the shared tier
   int endpoint_status() const noexcept { return endpoint_status_; }   // 0: no answer
-  Error failure() const noexcept { return error_; }                   // with `failed`
+  Error failure() const noexcept override { return error_; }          // with `failed`
   const TryFacts& facts() const noexcept { return facts_; }
   void cancel() noexcept override;
   // For the asker, who owes it release() or abandon(). Nobody asks: a refresh in the background.
@@ -121,49 +123,11 @@ class Fetch final : public ClientStream,
   void flush() noexcept override {
     if (has_news_) tell();
   }
-  size_t pending() const noexcept override;
+  size_t pending() const noexcept override { return answer_.waiting(); }
   void end() noexcept override;
   void abort(CloseReason reason) noexcept override;
 
  private:
-  // The asker's side.
-  class Answer final : public upstream::UpstreamStream {
-   public:
-    explicit Answer(Fetch& fetch) noexcept : fetch_(fetch) {}
-    void begin(upstream::UpstreamListener* listener, Arena* arena) noexcept override;
-    void send_head(const http::RequestHead&, const http::RequestForwarding&) override {}
-    void send_body(Chain&&) override {}
-    void send_end(const http::FieldList*) override {}
-    void flush() noexcept override {}
-    size_t pending() const noexcept override { return 0; }
-    const http::ResponseHead* interim() const noexcept override {
-      return fetch_.interim_ == nullptr ? nullptr : &fetch_.interim_->head;
-    }
-    void pop_interim() noexcept override { fetch_.interim_ = fetch_.interim_->next; }
-    const http::ResponseHead* head() const noexcept override { return fetch_.head_; }
-    Chain& body() noexcept override { return fetch_.passing_; }
-    bool is_complete() const noexcept override { return fetch_.is_passed_; }
-    const http::FieldList& trailers() const noexcept override { return fetch_.trailers_; }
-    Error error() const noexcept override { return fetch_.error_; }
-    bool has_response_bytes() const noexcept override { return fetch_.head_ != nullptr; }
-    void pause_body() noexcept override { fetch_.is_paused_ = true; }
-    void resume_body() noexcept override;
-    bool is_paused() const noexcept override { return fetch_.is_paused_; }
-    void expect_by(TimePoint, Errc) noexcept override {}  // the exchange has deadlines of its own
-    bool is_reused() const noexcept override { return false; }
-    upstream::Endpoint& endpoint() noexcept override;
-    void release() noexcept override { fetch_.let_go(); }
-    void abandon(CloseReason) noexcept override { fetch_.let_go(); }
-
-   private:
-    Fetch& fetch_;
-  };
-
-  struct Interim {
-    http::ResponseHead head;
-    Interim* next;
-  };
-
   // In the shared tier, before an endpoint is asked.
   class Look final : public cache::SharedLook {
    public:
@@ -185,6 +149,7 @@ class Fetch final : public ClientStream,
   void on_look_end(const cache::SharedLook::Result& result) noexcept;
   void take_found(const cache::SharedLook::Result& result);
   void write_behind(const Ref<cache::Entry>& entry);
+  void forget(const cache::Entry& old);
   void ask();
   void pass(const http::ResponseHead& head, const http::ResponseForwarding& how);
   bool try_store(const http::ResponseHead& head, const http::ResponseForwarding& how);
@@ -201,7 +166,7 @@ class Fetch final : public ClientStream,
   void store_whole();
   void end_flight(cache::Flight::State state, Error error = {}) noexcept;
   void tell() noexcept;
-  void let_go() noexcept;
+  void on_asker_progress() noexcept override;
   void on_turn_end() noexcept override;
 
   Site& site_;
@@ -221,16 +186,14 @@ class Fetch final : public ClientStream,
   Ref<cache::Flight> flight_;
   uint64_t purges_at_start_ = 0;
   Look look_{*this};
-  bool may_look_ = false, only_looks_ = false;
+  SharedUse shared_ = SharedUse::none;
+  bool may_be_shared_ = false;  // a look came too late to say what is there
   std::optional<http::RequestDirectives> directives_;
   cache::SharedStamp stamp_;  // of the shared tier, before an endpoint was asked
   WallTime sent_{};
 
-  Answer answer_{*this};
+  FetchAnswer answer_{*this};
   Exchange* exchange_ = nullptr;
-  upstream::UpstreamListener* asker_ = nullptr;
-  Arena* asker_arena_ = nullptr;
-  bool has_asker_ = true;
 
   Verdict verdict_ = Verdict::asking;
   cache::NoStoreReason refused_ = cache::NoStoreReason::kNone;
@@ -246,16 +209,9 @@ class Fetch final : public ClientStream,
   TryFacts facts_;
   Ref<cache::Entry> entry_;
   Ref<cache::Body> growing_;
-  Ref<cache::Entry> base_;                    // which lacks what is asked for
-  std::optional<http::ByteRange> missing_;    // of it, asked for so that it is whole
-  std::optional<cache::PartPlace> place_;     // of what is passed on and kept
-  Interim* interim_ = nullptr;                // the oldest one not taken; in the asker's arena
-  const http::ResponseHead* head_ = nullptr;  // of what is passed; in the asker's arena
-  std::string_view extra_lines_;
-  Chain passing_;
-  http::FieldList trailers_;
-  bool is_passed_ = false;
-  bool is_paused_ = false;
+  Ref<cache::Entry> base_;                  // which lacks what is asked for
+  std::optional<http::ByteRange> missing_;  // of it, asked for so that it is whole
+  std::optional<cache::PartPlace> place_;   // of what is passed on and kept
   Chain no_body_;
   http::FieldList no_trailers_;
 };

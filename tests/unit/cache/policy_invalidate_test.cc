@@ -154,6 +154,16 @@ TEST_CASE("cache/policy: Cache-Group-Invalidation names groups of the origin (RF
   CHECK(targets_after(Method::post, 500, fields) == "");
   CHECK(tags(Method::post, 200, {{"Cache-Group-Invalidation", "a"}}).empty());
 
+  // So many that the origin as a whole is meant.
+  std::string many;
+  for (size_t i = 0; i <= kMostGroups; ++i)
+    many += (i == 0 ? "" : ", ") + ("\"g" + std::to_string(i)) + "\"";
+  const FieldRows long_list{{"Cache-Group-Invalidation", many}};
+  response.fields = long_list;
+  const Invalidation all = judge_invalidation(request, kUrl, response, judge.arena);
+  CHECK(all.is_all_of_origin);
+  CHECK(all.tags.empty());
+
   // The same origin however it is written; another one has other groups, and case counts.
   const uint64_t group = group_tag(kUrl, "a", judge.arena);
   CHECK(group == group_tag({"http", "SHOP.example:80", "/"}, "a", judge.arena));
