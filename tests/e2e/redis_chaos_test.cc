@@ -152,7 +152,6 @@ TEST_CASE("e2e/redis_chaos: ... while Redis goes back to an old snapshot again a
   chaos.expect_promise_kept();
 }
 
-// Bug: Exchange::miss joins a flight that began before the purge.
 TEST_CASE("e2e/redis_chaos: who asks after a purge does not share a fetch from before it") {
   Gate go_on;
   std::atomic<int> gets{0};

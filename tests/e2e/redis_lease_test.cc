@@ -144,7 +144,6 @@ TEST_CASE("e2e/redis: leases are given back, also after an answer that is not st
   CHECK(eventually([&] { return hosts.redis.keys("*:l").empty(); }));
 }
 
-// Bug: the lease goes with the Fetch, at the end of the response.
 TEST_CASE("e2e/redis: nobody waits for a fetch that is known not to be stored") {
   Gate go_on;
   Redis redis;
