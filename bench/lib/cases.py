@@ -17,22 +17,27 @@ class Case:
     redis: bool = False    # from a private Redis: sluice only
     eviction: bool = False  # not a load: hit ratios of bench/eviction
     floor: bool = True     # the floor pairs connections and writes no log: not for every case
+    cold: int = 0          # not a load: so many clients ask for one cold key at once
     idle: int = 0          # not a load: this many idle connections
     goal: tuple = ()       # (peer, highest ratio of CPU per request to reach)
     max_bytes: int = 0     # the goal for memory
 
     @property
     def is_load(self):
-        return not self.idle and not self.eviction
+        return not self.idle and not self.eviction and not self.cold
 
     def is_for(self, proxy):
-        """Varnish is a cache and nothing else; the floor has none; a Redis behind it has only sluice."""
+        """Varnish is a cache and nothing else; the floor has none; a Redis behind it has only sluice; HAProxy does not
+        collapse: each of a thousand takes a connection to the endpoint, and most of them fail."""
+        if self.cold:
+            return proxy in ("sluice", "nginx", "varnish")
         if self.redis or self.eviction:
             return self.redis and proxy == "sluice"
         return self.floor if proxy == "floor" else self.cache or proxy != "varnish"
 
 
 IDLE_CONNECTIONS = 2000
+COLD_CLIENTS = 1000
 
 CASES = (
     Case("small", "GET, 130-byte body, 64 connections, access log off", goal=("haproxy", 0.90)),
@@ -50,6 +55,8 @@ CASES = (
          connections=16, goal=("haproxy", 1.00)),
     Case("hit-redis", "a hit in a private Redis, 10 KiB body, 64 connections, 10,000 URLs in turn, too many for memory",
          path="/c/10k", cache=True, floor=False, urls=10_000, redis=True),
+    Case("cold", f"{COLD_CLIENTS} clients ask for one cold key at once, 10 KiB body, the endpoint thinks for 0.5 s", path="/cold",
+         cache=True, floor=False, cold=COLD_CLIENTS),
     Case("eviction", "hit ratio of the eviction (S3-FIFO) beside LRU on made-up traces", eviction=True),
     Case("idle", f"memory per idle keep-alive connection ({IDLE_CONNECTIONS} open, one request each)",
          floor=False, idle=IDLE_CONNECTIONS, max_bytes=1024),

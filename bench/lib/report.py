@@ -47,7 +47,7 @@ def rows_of_loads(cases, results):
     rows = []
     for case in cases:
         for proxy, m in medians.get(case.name, {}).items():
-            if case.idle or not m["rounds"]:
+            if not case.is_load or not m["rounds"]:
                 continue
             rows.append([case.name, proxy, f"{m['cpu_us']:.2f}", f"{m['rps']:.0f}", f"{m['p50_us'] / 1000:.2f}",
                          f"{m['p99_us'] / 1000:.2f}", f"{m['busy'] * 100:.0f} %", str(m["rounds"])])
@@ -59,6 +59,14 @@ def rows_of_memory(cases, results):
     rows = [[case.name, proxy, f"{m['bytes'] / 1024:.2f}", str(m["rounds"])]
             for case in cases if case.idle for proxy, m in medians.get(case.name, {}).items() if m["rounds"]]
     return ["case", "proxy", "KiB/connection", "rounds"], rows
+
+
+def rows_of_cold_keys(cases, results):
+    medians = summary(results)
+    rows = [[case.name, proxy, f"{max(f['asked'] for f in results[case.name][proxy].values())}", f"{m['cpu_us']:.2f}",
+             f"{m['ms']:.0f}", str(m["rounds"])]
+            for case in cases if case.cold for proxy, m in medians.get(case.name, {}).items() if m["rounds"]]
+    return ["case", "proxy", "requests to the endpoint, at most", "CPU us/request", "all answered after ms", "rounds"], rows
 
 
 def rows_of_ratios(cases, results, base):
@@ -107,6 +115,7 @@ def tables(cases, results, info):
     found = [("Medians of the rounds", *rows_of_loads(cases, results)),
              ("Memory", *rows_of_memory(cases, results)),
              (f"Ratios of {base} to the others, round by round", *rows_of_ratios(cases, results, base)),
+             ("One cold key", *rows_of_cold_keys(cases, results)),
              ("A hit in Redis", *rows_beside_redis(cases, results)),
              ("Hit ratio in per cent: eviction of sluice (S3-FIFO) and LRU", *info.get("hit_ratios", ([], [])))]
     return [t for t in found if t[2]]
@@ -123,6 +132,10 @@ def verdicts(cases, results):
             word = "reached" if found["median"] <= goal else "NOT reached"
             out.append(f"{case.name}: sluice needs {found['median']:.2f} of {peer}'s CPU per request "
                        f"({found['min']:.2f} to {found['max']:.2f}), goal {goal:.2f} {word}")
+        if case.cold and medians.get(case.name, {}).get(BASE, {}).get("rounds"):
+            most = max(f["asked"] for f in results[case.name][BASE].values())
+            word = "reached" if most == 1 else "NOT reached"
+            out.append(f"{case.name}: {case.cold} clients on one cold key make {most} request to the endpoint, goal 1 {word}")
         memory = medians[case.name].get(BASE, {}).get("bytes") if case.max_bytes and case.name in medians else None
         if memory is not None:
             word = "reached" if memory <= case.max_bytes else "NOT reached"
