@@ -8,7 +8,9 @@
 //   install()       the new Site serves requests that begin from now on; the old one is freed when
 //                   its last exchange has ended
 //   drain()         listeners close, connections end after their answer; on_drained when none is
-//   left stop()          closes what is left, frees Inside, ends the thread ~Worker         joins
+//                   left
+//   stop()          closes what is left, frees Inside, ends the thread
+//   ~Worker         joins
 #pragma once
 
 #include <atomic>
