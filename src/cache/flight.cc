@@ -51,10 +51,11 @@ void Flight::grow(Ref<Entry> entry) noexcept {
   wake();
 }
 
-void Flight::end(State state, Error error) noexcept {
+void Flight::end(State state, Error error, int status) noexcept {
   SL_CHECK(state > State::growing && !is_over());
   SL_CHECK(state != State::stored || entry_);
   error_ = error;
+  status_ = status;
   set(state);
   wake();
 }

@@ -67,6 +67,22 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view name
                      [name](const std::string& pattern) { return matches(pattern, name); });
 }
 
+// Whatever the case, which some endpoints do not heed.
+bool resembles_any(const std::vector<std::string>& patterns, std::string_view name) noexcept {
+  return std::any_of(patterns.begin(), patterns.end(), [name](std::string_view pattern) {
+    const bool is_prefix = pattern.ends_with('*');
+    if (is_prefix) pattern.remove_suffix(1);
+    return equals_ignore_case(pattern, is_prefix ? name.substr(0, pattern.size()) : name);
+  });
+}
+
+// A name that everybody reads alike: some cut others at a NUL, drop spaces, or put "_" in place of
+// dots.
+bool is_plain(std::string_view name) noexcept {
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return http::is_char(c, http::kCharRequestId) && c != '.'; });
+}
+
 // The name as endpoints may read it: decoded, "+" as space, without "[...]".
 std::string_view read_name(std::string_view name, Arena& arena) noexcept {
   char* out = arena.allocate_array<char>(name.size());
@@ -89,9 +105,12 @@ bool is_kept(const Parameter& parameter, const KeyRule& rule, Arena& arena) noex
   switch (rule.query) {
     case KeyRule::Query::all:
       return true;
-    case KeyRule::Query::only:
-      return matches_any(rule.parameters, parameter.name) ||
-             matches_any(rule.parameters, read_name(parameter.name, arena));
+    case KeyRule::Query::only: {
+      // In doubt it is kept: an endpoint may take it for one of the names.
+      const std::string_view name = read_name(parameter.name, arena);
+      return !is_plain(name) || resembles_any(rule.parameters, name) ||
+             matches_any(rule.parameters, parameter.name);
+    }
     case KeyRule::Query::without:
       return !matches_any(rule.parameters, parameter.name);
   }
@@ -191,7 +210,8 @@ void for_each_value(const http::FieldList& fields, std::string_view name, F&& f)
   }
 }
 
-// Calls f(value) for each cookie of that name (RFC 6265 section 4.2).
+// Calls f(value) for each cookie of that name (RFC 6265 section 4.2); many endpoints allow space
+// around it.
 template <typename F>
 void for_each_cookie(const http::FieldList& fields, std::string_view name, F&& f) {
   if (!fields.has(http::FieldId::kCookie)) return;
@@ -202,7 +222,7 @@ void for_each_cookie(const http::FieldList& fields, std::string_view name, F&& f
       const std::string_view pair = trim(rest.substr(0, end));
       rest.remove_prefix(std::min(end + 1, rest.size()));
       const size_t equals = pair.find('=');
-      if (equals != std::string_view::npos && pair.substr(0, equals) == name) {
+      if (equals != std::string_view::npos && trim(pair.substr(0, equals)) == name) {
         f(pair.substr(equals + 1));
       }
     }

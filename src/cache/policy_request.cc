@@ -42,6 +42,21 @@ http::RequestDirectives directives_of(const http::FieldList& fields,
   return kept;
 }
 
+// What Connection names does not reach the endpoint (RFC 9110 section 7.6.1), but Vary and the key
+// would be read from it: so the answer to nobody's tenant could be stored for a certain one.
+bool hides_fields(const http::FieldList& fields) noexcept {
+  constexpr std::string_view kUsual[] = {"close", "keep-alive",     "upgrade",
+                                         "te",    "http2-settings", "proxy-connection"};
+  if (!fields.has(http::FieldId::kConnection)) return false;
+  return std::any_of(fields.begin(), fields.end(), [&](const http::Field& field) {
+    if (field.id != http::FieldId::kConnection) return false;
+    return !for_each_element(field.value, [&](std::string_view option) {
+      return std::any_of(std::begin(kUsual), std::end(kUsual),
+                         [&](std::string_view usual) { return equals_ignore_case(option, usual); });
+    });
+  });
+}
+
 // Content of a GET has no meaning (RFC 9110 section 9.3.1), yet endpoints may read it: their answer
 // must not be given to those who sent none. An upgrade is for the endpoint to take.
 bool is_for_endpoint_alone(const http::RequestHead& request) noexcept {
@@ -56,6 +71,8 @@ RequestPlan judge_request(const http::RequestHead& request, const CacheRules& ru
   const bool is_read = request.method == http::Method::get || request.method == http::Method::head;
   if (is_bypassed(request.fields, rules)) {
     plan.reason = ForwardReason::bypass;
+  } else if (hides_fields(request.fields)) {
+    plan.reason = ForwardReason::request;
   } else if (!is_read) {
     // RFC 9111 section 4: other methods are written through; RFC 9110 section 9.3.3: what POST
     // brings may answer a later GET.

@@ -161,8 +161,18 @@ NoStoreReason refuse_freshness(const Candidate& candidate) noexcept {
   return is_of_use ? NoStoreReason::kNone : NoStoreReason::kExpired;
 }
 
+// Fields by which some frameworks take the method or the target from elsewhere. Theirs is the
+// answer to that, which must not be given to who asks for the URL itself.
+bool has_override(const http::FieldList& fields) noexcept {
+  constexpr std::string_view kNames[] = {"x-http-method-override", "x-http-method",
+                                         "x-method-override", "x-original-url", "x-rewrite-url"};
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [&](std::string_view name) { return fields.find(name) != nullptr; });
+}
+
 NoStoreReason refuse_response(const Candidate& candidate, Arena& arena) {
   if (is_for_one_request(candidate.status)) return NoStoreReason::kStatus;
+  if (has_override(candidate.facts.request.fields)) return NoStoreReason::kOverride;
   NoStoreReason reason = refuse_method(candidate, arena);
   if (reason == NoStoreReason::kNone) reason = refuse_directives(candidate);
   if (reason == NoStoreReason::kNone) reason = refuse_personal(candidate);

@@ -7,6 +7,7 @@
 #include "sluice/base/check.h"
 #include "sluice/base/strings.h"
 #include "sluice/cache/policy_reuse.h"
+#include "sluice/http/accept.h"
 #include "sluice/http/conditional.h"
 
 namespace sluice::cache {
@@ -105,6 +106,18 @@ Conditions conditions_for(std::span<const Stored> stored, std::optional<size_t> 
     out.asked |= bit(*matching);
   }
   return out;
+}
+
+bool may_select(const Stored& stored, const http::FieldList& request) noexcept {
+  const auto etag = validators_of(stored).etag;
+  if (!etag || etag->is_weak) return false;
+  bool is_coded = false;
+  for (const http::Field& field : stored.fields) {
+    if (field.id != FieldId::kContentEncoding) continue;
+    is_coded = true;
+    if (!http::accepts_codings(request, field.value)) return false;
+  }
+  return is_coded || http::accepts_codings(request, "");
 }
 
 std::string_view range_condition(const Stored& stored) noexcept {

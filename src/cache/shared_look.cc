@@ -88,7 +88,9 @@ void SharedLook::State::on_failed(Part part, Fault fault) noexcept {
     case Part::chunk:
       if (fault == Fault::kWrongType) return on_broken_chunk();
       if (fault == Fault::kTimeout) {
-        link_->pace().note_late(body_->size(), monotonic_now() - body_began_);
+        const TimePoint now = monotonic_now();
+        link_->pace().note_late(*record_.entry.spec.complete_length, body_->size(),
+                                now - body_began_, now);
       }
       return on_read(miss_of(fault));
     case Part::lease:  // perhaps it was granted, and nobody heard
@@ -125,7 +127,9 @@ void SharedLook::State::on_record() {
 void SharedLook::State::ask_for_body() {
   const uint64_t length = *record_.entry.spec.complete_length;
   body_began_ = monotonic_now();
-  if (!link_->pace().may_try(length, deadline_ - body_began_)) return on_read(SharedMiss::late);
+  if (!link_->pace().is_in_time(length, deadline_ - body_began_, body_began_)) {
+    return on_read(SharedMiss::late);
+  }
   body_ = Body::make(link_->cache().store.budget(), length);
   if (!body_) return on_read(SharedMiss::no_room);
   step_ = Step::body;
@@ -149,7 +153,8 @@ void SharedLook::State::on_chunk(const Reply& reply) {
   if (!body_->append(*bytes)) return on_read(SharedMiss::no_room);
   if (++next_chunk_ < chunks_) return;
   SL_CHECK(body_->complete());
-  link_->pace().note_whole(body_->size(), monotonic_now() - body_began_);
+  const TimePoint now = monotonic_now();
+  link_->pace().note_whole(body_->size(), now - body_began_, now);
   make_entry();
 }
 

@@ -253,7 +253,7 @@ void SharedWriter::put(Ref<Entry> entry, const SharedStamp& stamp, Duration keep
   if (!is_worth_it) return;
   if (!link_.is_up()) return link_.counters().add(Counter::cache_redis_skips_away);
   const uint64_t length = *entry->complete_length();
-  if (!link_.pace().is_in_time(length, link_.settings().timeout)) {
+  if (!link_.pace().is_in_time(length, link_.settings().timeout, monotonic_now())) {
     return link_.counters().add(Counter::cache_redis_skips_slow);
   }
   if (count_ == kMostQueued || length > kLongestSharedBody - bytes_) {

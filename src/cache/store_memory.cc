@@ -13,6 +13,7 @@ MemoryStore::MemoryStore(const Limits& limits)
       shard_count_(limits.shards),
       seed_(Random().next()),
       budget_(limits.size, this),
+      purges_(Purges::sizes_for(limits.size)),
       shards_(std::make_unique<StoreShard[]>(limits.shards)) {
   SL_CHECK(shard_count_ > 0 && shard_count_ <= 256 && (shard_count_ & (shard_count_ - 1)) == 0);
   budget_.charge(fixed_cost());
@@ -33,7 +34,7 @@ void MemoryStore::find(const Key& key, Variants& found) noexcept {
 std::vector<Ref<Entry>> MemoryStore::find_url(const Key& key, size_t most) {
   std::vector<Ref<Entry>> found;
   found.reserve(most);
-  if (!purges_.expects_extras()) {
+  if (!has_extras_.load(std::memory_order_relaxed)) {
     Variants variants;
     find(key, variants);
     for (const Ref<Entry>& each : variants.all().first(std::min(most, variants.all().size()))) {
@@ -58,7 +59,7 @@ PutResult MemoryStore::put(Ref<Entry> entry, PutKind kind) noexcept {
   }
   PutResult result = PutResult::too_large;
   if (may_store(body)) {
-    if (entry->key().has_extras()) purges_.expect_extras();
+    if (entry->key().has_extras()) has_extras_.store(true, std::memory_order_relaxed);
     const uint64_t place = place_of(entry->key());
     StoreShard& shard = shard_at(place);
     grow(shard);
@@ -137,7 +138,7 @@ void MemoryStore::grow(StoreShard& shard) noexcept {
 }
 
 size_t MemoryStore::fixed_cost() const noexcept {
-  return Purges::cost() + shard_count_ * sizeof(StoreShard);
+  return purges_.cost() + shard_count_ * sizeof(StoreShard);
 }
 
 void MemoryStore::reclaim(size_t bytes) noexcept {

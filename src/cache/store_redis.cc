@@ -80,7 +80,11 @@ void SharedStore::put(Ref<Entry> entry, const SharedStamp& stamp, Duration keep)
   link.writer().put(std::move(entry), stamp, keep);
 }
 
-void SharedStore::remove(const Entry& entry) { link_of(entry.key()).writer().remove(entry); }
+bool SharedStore::remove(const Entry& entry) {
+  SharedLink& link = link_of(entry.key());
+  link.writer().remove(entry);
+  return link.is_up();
+}
 
 void SharedStore::remove_all(const Key& key) {
   SharedLink& link = link_of(key);

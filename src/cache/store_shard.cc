@@ -10,9 +10,8 @@ namespace {
 // What purges since its fill say of an entry that is stored.
 Standing standing_of(const Entry& entry, const Purges& purges) noexcept {
   const Standing by_tags = purges.standing(entry.started(), entry.tags());
-  if (!entry.key().has_extras() || purges.last() <= entry.started()) return by_tags;
-  const EntryTag url{url_tag_hash(entry.key().url)};
-  return std::max(by_tags, purges.standing(entry.started(), {&url, 1}));
+  if (!entry.key().has_extras()) return by_tags;
+  return std::max(by_tags, purges.standing_of_url(entry.started(), entry.key().url));
 }
 
 }  // namespace

@@ -46,8 +46,13 @@ Standing Purges::standing_of_fill(uint64_t started, std::span<const EntryTag> ta
   const std::lock_guard lock(mutex_);
   if (last() <= started) return Standing::good;
   if (lost_ > started) return Standing::gone;
-  const Standing by_url = urls_.of(url_tag_hash(url)).since(started);
-  return std::max({standing(started, tags), by_url, by_prefix(started, url)});
+  return std::max(
+      {standing(started, tags), standing_of_url(started, url), by_prefix(started, url)});
+}
+
+Standing Purges::standing_of_url(uint64_t started, std::string_view url) const noexcept {
+  if (last() <= started) return Standing::good;
+  return urls_.of(url_hash(url)).since(started);
 }
 
 // From the newest back to the last one before the fill.
@@ -70,13 +75,8 @@ void Purges::purge_all(PurgeKind kind) noexcept {
 }
 
 void Purges::purge_url(std::string_view url, PurgeKind kind) noexcept {
-  const uint64_t hash = url_tag_hash(url);
   const std::lock_guard lock(mutex_);
-  const uint64_t number = next();
-  urls_.of(hash).set(number, kind);
-  // expect_extras() came before the standing was asked for, which takes the lock for URLs: so one
-  // of the two sees the other.
-  if (has_extras_.load(std::memory_order_relaxed)) tags_.of(hash).set(number, kind);
+  urls_.of(url_hash(url)).set(next(), kind);
 }
 
 void Purges::purge_prefix(std::string_view prefix, PurgeKind kind) {

@@ -83,6 +83,11 @@ bool is_in_best_language(const http::FieldList& response, const http::FieldList&
   return language != nullptr && http::weigh_language(request, language->value).is_best();
 }
 
+// The endpoint gets another value than the client has sent, and one of that client's alone.
+bool is_written_by_us(std::string_view name) noexcept {
+  return name == "x-forwarded-for" || name == "x-request-id" || name == "traceparent";
+}
+
 template <typename P>  // a kind of pointer to them
 const P* choose(std::span<const P> variants, const http::FieldList& request, Arena& arena) {
   Nominated nominated(request, arena);
@@ -120,6 +125,7 @@ std::optional<std::span<const std::string_view>> vary_names(const http::FieldLis
       // RFC 9111 section 4.1: a list with "*" in it never matches
       if (name == "*" || !http::is_token(name)) return false;
       name = lower_in(name, arena);
+      if (is_written_by_us(name)) return false;
       if (std::find(names, names + count, name) != names + count) return true;
       if (count == kMostVaryNames) return false;
       names[count++] = name;

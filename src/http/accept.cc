@@ -183,12 +183,6 @@ struct Lines {
   }
 };
 
-// RFC 4647 section 3.3.1: the whole tag, or its beginning up to a hyphen.
-bool range_matches(std::string_view range, std::string_view tag) noexcept {
-  return equals_ignore_case(range, tag.substr(0, range.size())) &&
-         (tag.size() == range.size() || tag[range.size()] == '-');
-}
-
 }  // namespace
 
 std::optional<std::string_view> normal_selecting_field(const FieldList& request,
@@ -224,26 +218,45 @@ namespace {
 
 // The weight of one tag; `best` learns the highest of all ranges.
 uint16_t weigh_tag(const Lines& accepted, std::string_view tag, uint16_t& best) noexcept {
-  size_t longest = 0;
   uint16_t weight = 0;
   accepted.for_each([&](std::string_view line) {
     return for_each_element(line, [&](std::string_view text) {
       const auto choice = parse_choice(text);
       if (!choice) return true;
       best = std::max(best, choice->weight);
-      // "*" is for what no other range matches (RFC 9110 section 12.5.4).
-      const size_t size = choice->name == "*" ? 1 : choice->name.size() + 1;
-      if (size > longest && (size == 1 || range_matches(choice->name, tag))) {
-        longest = size;
-        weight = choice->weight;
-      }
+      if (equals_ignore_case(choice->name, tag)) weight = choice->weight;
       return true;
     });
   });
   return weight;
 }
 
+// nullopt: not listed.
+std::optional<uint16_t> weigh_coding(const Lines& accepted, std::string_view coding) noexcept {
+  std::optional<uint16_t> named, any;
+  accepted.for_each([&](std::string_view line) {
+    return for_each_element(line, [&](std::string_view text) {
+      const auto choice = parse_choice(text);
+      if (choice && choice->name == "*") any = choice->weight;
+      if (choice && equals_ignore_case(choice->name, coding)) named = choice->weight;
+      return true;
+    });
+  });
+  return named ? named : any;
+}
+
 }  // namespace
+
+bool accepts_codings(const FieldList& request, std::string_view content_encoding) noexcept {
+  const Lines accepted{request, field_name(FieldId::kAcceptEncoding)};
+  bool is_coded = false;
+  const bool takes_all = for_each_element(content_encoding, [&](std::string_view coding) {
+    if (equals_ignore_case(coding, "identity")) return true;
+    is_coded = true;
+    return weigh_coding(accepted, coding).value_or(0) > 0;
+  });
+  return is_coded ? takes_all : weigh_coding(accepted, "identity").value_or(kFullWeight) > 0;
+}
 
 LanguageWeight weigh_language(const FieldList& request,
                               std::string_view content_language) noexcept {

@@ -13,6 +13,8 @@
 #include "sluice/cache/policy_reuse.h"
 #include "sluice/cache/policy_status.h"
 #include "sluice/cache/policy_store.h"
+#include "sluice/cache/policy_update.h"
+#include "sluice/cache/policy_validate.h"
 #include "sluice/cache/purge_hub.h"
 #include "sluice/cache/store_redis.h"
 #include "sluice/cache/vary.h"
@@ -350,6 +352,8 @@ bool Exchange::serve_stale(int status, Error error) noexcept {
   drop_fetch();
   if (!is_from_shared) site_.kit().counters.add(stats::Counter::cache_memory_stale);
   cache_word_ = "stale";
+  // A hit with a negative ttl, also where the endpoint was asked in vain (RFC 9211 section 2.1 has
+  // a hit for what was not forwarded alone).
   use.status.forwarded = cache::ForwardReason::none;
   use.status.ttl = facts.ttl(wall_now());
   serve(use.stale, is_from_shared ? "redis" : "memory");
@@ -398,6 +402,7 @@ Exchange::Turn Exchange::follow_flight() noexcept {
   }
   use.leave();
   const Error error = use.flight->error();
+  const int status = use.flight->status();
   use.flight = nullptr;
   switch (state) {
     case cache::Flight::State::asking:
@@ -406,7 +411,9 @@ Exchange::Turn Exchange::follow_flight() noexcept {
       ++use.rounds;  // a variant for others
       break;
     case cache::Flight::State::refused:
-      use.rounds = kMostRounds;
+      if (serve_stale(status, Error())) return Turn::go_on;
+      // A part of it says nothing of the whole.
+      use.rounds = status == 206 ? static_cast<uint8_t>(use.rounds + 1) : kMostRounds;
       break;
     case cache::Flight::State::failed:
       if (error.origin() == Origin::upstream && serve_stale(0, error)) return Turn::go_on;
@@ -548,6 +555,7 @@ bool Exchange::may_be_stored(const cache::KeyUrl& url) noexcept {
 // came since its request was sent hold for it too.
 void Exchange::note_response(const http::ResponseHead& response) noexcept {
   CacheUse& use = *cache_;
+  if (head_.method == http::Method::head) return note_head(response);
   if (head_.method != http::Method::post || !use.plan.may_store) {
     invalidate_for(response);
     return;
@@ -564,6 +572,32 @@ void Exchange::note_response(const http::ResponseHead& response) noexcept {
   const uint64_t started = before + invalidate_for(response);
   // One of somebody else in between may have been for this: then it is not kept.
   if (is_good && started == purges.last()) begin_keeping(plan, response.framing, started);
+}
+
+// RFC 9111 section 4.3.5: what a 200 to HEAD says of the stored response to GET.
+void Exchange::note_head(const http::ResponseHead& response) noexcept {
+  CacheUse& use = *cache_;
+  if (!use.plan.may_store || response.status != 200) return;
+  cache::MemoryStore& store = site_.kit().cache->store;
+  cache::Variants found;
+  store.find(use.key, found);
+  cache::Entry* entry = cache::choose_variant(found.all(), head_.fields, arena_);
+  if (entry == nullptr) return;
+  const cache::HeadEffect effect =
+      cache::judge_head({entry->fields(), entry->times().response}, entry->complete_length(),
+                        {response.fields, wall_now()});
+  if (effect == cache::HeadEffect::mark_stale) return entry->mark_stale();
+  const cache::UpdateFacts facts{head_,
+                                 use.url,
+                                 response.fields,
+                                 use.sent,
+                                 wall_now(),
+                                 static_cast<uint32_t>(site_.kit().random.next()),
+                                 use.purges_at_start};
+  const cache::Update update = cache::judge_update(*entry, facts, route_->cache->rules, arena_);
+  if (!update.is_stored()) return;
+  Ref<cache::Entry> updated = cache::Entry::make(store.budget(), *update.spec);
+  if (updated) store.put(std::move(updated));
 }
 
 void Exchange::begin_keeping(const cache::StorePlan& plan, const http::Framing& framing,

@@ -6,12 +6,15 @@
 
 #include "copy_head.h"
 #include "sluice/base/check.h"
-#include "sluice/cache/policy_fields.h"
+#include "sluice/cache/policy_reuse.h"
+#include "sluice/cache/policy_update.h"
 #include "sluice/cache/vary.h"
 #include "sluice/proxy/exchange.h"
 
 namespace sluice::proxy {
 namespace {
+
+constexpr Duration kTooLargeFor = std::chrono::minutes(10);
 
 // Fields that make an answer one client's: its conditions, and the range it asks for.
 bool is_of_client(http::FieldId id, bool keeps_range) noexcept {
@@ -115,7 +118,8 @@ void Fetch::validate(const cache::Variants& stored, const cache::Entry* matching
   for (const Ref<cache::Entry>& entry : stored.all()) {
     if (entry.get() == matching) {
       matching_ = count;
-    } else if (cache::has_gaps(*entry)) {
+    } else if (cache::has_gaps(*entry) ||
+               !cache::may_select({entry->fields(), {}}, original_.fields)) {
       continue;  // a 304 that speaks of it would not do for the asker
     }
     stored_.add(entry);
@@ -164,6 +168,10 @@ void Fetch::send_head(const http::ResponseHead& head, const http::ResponseForwar
         break;
     }
   }
+  if (keeps_stale(head.status)) {
+    refused_ = cache::NoStoreReason::kStatus;
+    return pass(head, how);
+  }
   if (missing_ && head.status == 206 && complete_base(head, how)) return;
   // A part that does not fit, or no such range any more.
   if (missing_ && (head.status == 206 || head.status == 412 || head.status == 416)) {
@@ -171,6 +179,15 @@ void Fetch::send_head(const http::ResponseHead& head, const http::ResponseForwar
   }
   missing_ = std::nullopt;
   if (!try_store(head, how)) pass(head, how);
+}
+
+// RFC 5861 section 4: an error, cacheable or not, does not take the place of what may be served.
+bool Fetch::keeps_stale(int status) const noexcept {
+  const auto failure = cache::failure_of(status);
+  if (!failure || !matching_) return false;
+  const http::RequestDirectives none;
+  return cache::may_serve_after(*failure, cache::facts_of(*stored_.all()[*matching_]),
+                                directives_ ? *directives_ : none, route_.cache->rules, wall_now());
 }
 
 // Into an entry whose body grows (RFC 9111 section 3).
@@ -212,21 +229,23 @@ bool Fetch::try_store(const http::ResponseHead& head, const http::ResponseForwar
 void Fetch::pass(const http::ResponseHead& head, const http::ResponseForwarding& how) {
   verdict_ = Verdict::pass;
   WorkerKit& kit = site_.kit();
-  const bool is_marked = cache::is_marked(refused_, http::Method::get);
-  kit.cache->markers.set(key_.hash, refused_, kit.loop.now(),
-                         is_marked ? route_.cache->rules.uncacheable_ttl : Duration{0});
   // RFC 9111 section 4.3.3: this is the response now, not what was to be validated.
   const cache::Entry* old = matching_ ? stored_.all()[*matching_].get() : base_.get();
-  const bool is_of_range =
-      head.status == 206 || head.status == 416;  // and says nothing of the rest
-  if (!is_of_range && cache::answer_of(head.status) == cache::ValidationAnswer::replaced) {
+  const bool is_of_resource = cache::is_of_resource(original_, head.status, refused_);
+  // What an endpoint that is not well says is no reason to ask it without end.
+  const bool is_marked = cache::is_marked(refused_, http::Method::get) &&
+                         !cache::failure_of(head.status) && (old == nullptr || is_of_resource);
+  kit.cache->markers.set(key_.hash, refused_, kit.loop.now(),
+                         is_marked ? route_.cache->rules.uncacheable_ttl : Duration{0});
+  // A 206 or 416 says nothing of the rest.
+  if (is_of_resource && head.status != 206) {
     if (old != nullptr) forget(*old);
     if (old == nullptr && may_be_shared_ && is_marked && kit.shared != nullptr) {
       kit.shared->remove_all(key_);
     }
   }
   look_.release();  // other hosts need not wait for what will not be stored
-  end_flight(cache::Flight::State::refused);
+  end_flight(cache::Flight::State::refused, {}, head.status);
   answer_.set_head(head, how.extra_lines);
 }
 
@@ -237,55 +256,51 @@ bool Fetch::freshen(const http::ResponseHead& head) {
   const cache::Stored answer{head.fields, wall_now()};
   const cache::StoredSet chosen = cache::select_stored(stored_facts_, conditions_.asked, answer);
   if (chosen == 0) return false;
+  bool is_for_asker_alone = false;
   for (size_t i = 0; i < stored_.all().size(); ++i) {
     if ((chosen >> i & 1) == 0) continue;
     const cache::Entry& old = *stored_.all()[i];
-    const auto spec = updated(old, head);
-    Ref<cache::Entry> entry = spec ? cache::Entry::make(kit.cache->store.budget(), *spec) : nullptr;
     const bool is_ours = matching_ ? *matching_ == i : !entry_;
-    if (entry) {
-      if (is_ours) entry_ = entry;
-      write_behind(entry);
-      kit.cache->store.put(std::move(entry));
-    } else if (is_ours) {
-      entry_ = Ref<cache::Entry>(stored_.all()[i]);
+    const cache::Update update = updated(old, head, is_ours);
+    Ref<cache::Entry> entry;
+    if (update.spec && (is_ours || update.is_stored())) {
+      entry = cache::Entry::make(kit.cache->store.budget(), *update.spec);
     }
+    if (is_ours) {
+      is_for_asker_alone = !update.is_stored();
+      entry_ = entry ? entry : Ref<cache::Entry>(stored_.all()[i]);
+    }
+    if (!entry || !update.is_stored()) continue;
+    write_behind(entry);
+    kit.cache->store.put(std::move(entry));
   }
   if (!entry_) return false;
   kit.counters.add(stats::Counter::cache_revalidations);
   was_validated_ = true;
   verdict_ = Verdict::serve;
-  if (flight_) flight_->grow(entry_);
   look_.release();
-  end_flight(cache::Flight::State::stored);
+  if (is_for_asker_alone) {
+    end_flight(cache::Flight::State::refused);
+  } else {
+    if (flight_) flight_->grow(entry_);
+    end_flight(cache::Flight::State::stored);
+  }
   return true;
 }
 
-// The stored response with what a 304 or 206 says of it; nothing when that is not to be stored.
-std::optional<cache::EntrySpec> Fetch::updated(const cache::Entry& old,
-                                               const http::ResponseHead& head) {
-  http::ResponseHead now;
-  now.status = old.status();
-  now.reason = old.head().reason;
-  const auto fields = cache::update_fields(old.fields(), head.fields, arena_);
-  now.fields = http::FieldList(fields);
-  cache::StoreFacts facts{original_, url_,       now,
-                          sent_,     wall_now(), static_cast<uint32_t>(site_.kit().random.next())};
-  facts.is_update = true;
-  facts.old_tags = old.tags();
-  const cache::StorePlan plan = cache::judge_store(facts, route_.cache->rules, arena_);
-  if (!plan.is_stored()) {
-    if (cache::is_marked(plan.refused, http::Method::get)) forget(old);
-    return std::nullopt;
+// The stored response with what a 304 or 206 says of it.
+cache::Update Fetch::updated(const cache::Entry& old, const http::ResponseHead& head,
+                             bool is_for_request) {
+  const cache::UpdateFacts facts{original_,        url_,
+                                 head.fields,      sent_,
+                                 wall_now(),       static_cast<uint32_t>(site_.kit().random.next()),
+                                 purges_at_start_, is_for_request};
+  cache::Update update = cache::judge_update(old, facts, route_.cache->rules, arena_);
+  if (cache::is_marked(update.refused, http::Method::get) &&
+      cache::is_of_resource(original_, old.status(), update.refused)) {
+    forget(old);
   }
-  cache::EntrySpec spec = old.spec();
-  spec.vary = cache::vary_of(plan.vary, original_.fields, arena_);
-  spec.fields = plan.fields;
-  spec.times = plan.times;
-  spec.flags = plan.flags;
-  spec.started = purges_at_start_;
-  spec.tags = plan.tags;
-  return spec;
+  return update;
 }
 
 // The body ----------------------------------------------------------------------------------------
@@ -314,8 +329,9 @@ void Fetch::overflow(const Chain& bytes, uint64_t before) {
   if (is_overflowing_) answer_.add_body(bytes, growing_->size() - before);
   growing_->fail();
   growing_ = nullptr;
+  // Each time that is forgotten those who read along are cut off.
   site_.kit().cache->markers.set(key_.hash, refused_, site_.kit().loop.now(),
-                                 route_.cache->rules.uncacheable_ttl);
+                                 std::max(route_.cache->rules.uncacheable_ttl, kTooLargeFor));
   look_.release();
   // Who has sent nothing of it yet asks for itself; for the others it broke off.
   end_flight(cache::Flight::State::refused);
@@ -399,11 +415,11 @@ void Fetch::cancel() noexcept {
   tell();
 }
 
-void Fetch::end_flight(cache::Flight::State state, Error error) noexcept {
+void Fetch::end_flight(cache::Flight::State state, Error error, int status) noexcept {
   if (!flight_) return;
   Ref<cache::Flight> flight = std::exchange(flight_, nullptr);
   site_.kit().cache->flights.finish(*flight);
-  flight->end(state, error);
+  flight->end(state, error, status);
 }
 
 // The asker ---------------------------------------------------------------------------------------

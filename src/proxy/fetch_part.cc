@@ -114,9 +114,10 @@ void Fetch::store_part() {
                          old->complete_length() == entry_->complete_length();
     if (!is_same) break;
     const auto count = cache::merge_parts(old->parts(), part, place_->range, parts.data());
-    const auto both = count ? updated(*old, entry_->head()) : std::nullopt;
-    if (!both) return;
-    spec = *both;
+    cache::Update both;
+    if (count) both = updated(*old, entry_->head(), true);
+    if (!both.is_stored()) return;
+    spec = *both.spec;
     spec.started = std::min(old->started(), purges_at_start_);
     spec.parts = {parts.data(), *count};
     break;
@@ -157,8 +158,10 @@ bool Fetch::complete_base(const http::ResponseHead& head, const http::ResponseFo
   const auto place = place_of(head, how, true);
   if (!place || place->length != base_->complete_length()) return false;
   const bool is_all = place->range.first <= missing_->first && place->range.last >= missing_->last;
-  auto spec = is_all ? updated(*base_, head) : std::nullopt;
-  if (!spec) return false;
+  cache::Update update;
+  if (is_all) update = updated(*base_, head, true);
+  if (!update.is_stored()) return false;
+  cache::EntrySpec& spec = *update.spec;
   cache::MemoryBudget& budget = site_.kit().cache->store.budget();
   growing_ = cache::Body::make(budget, place->range.size());
   if (!growing_) return false;
@@ -166,9 +169,9 @@ bool Fetch::complete_base(const http::ResponseHead& head, const http::ResponseFo
   const auto count = cache::merge_parts(base_->parts(), {place->range.first, growing_},
                                         place->range, parts.data());
   if (count) {
-    spec->started = std::min(base_->started(), purges_at_start_);
-    spec->parts = {parts.data(), *count};
-    entry_ = cache::Entry::make(budget, *spec);
+    spec.started = std::min(base_->started(), purges_at_start_);
+    spec.parts = {parts.data(), *count};
+    entry_ = cache::Entry::make(budget, spec);
   }
   if (!entry_) {
     growing_ = nullptr;

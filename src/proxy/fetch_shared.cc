@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "sluice/cache/policy_reuse.h"
+#include "sluice/cache/purge_hub.h"
 #include "sluice/cache/vary.h"
 #include "sluice/proxy/exchange.h"
 #include "sluice/proxy/fetch.h"
@@ -89,8 +90,11 @@ void Fetch::write_behind(const Ref<cache::Entry>& entry) {
 // A stored response whose place another one has taken that is not stored: it must not come back
 // from the tier either.
 void Fetch::forget(const cache::Entry& old) {
-  site_.kit().cache->store.remove(old);
-  if (cache::SharedStore* shared = site_.kit().shared; shared != nullptr) shared->remove(old);
+  WorkerKit& kit = site_.kit();
+  kit.cache->store.remove(old);
+  if (kit.shared == nullptr || kit.shared->remove(old)) return;
+  // Its server is away: a purge waits until it is back.
+  kit.purges->purge({.what = cache::PurgeOrder::What::url, .url = std::string(key_.url)}, arena_);
 }
 
 }  // namespace sluice::proxy

@@ -68,13 +68,15 @@ class Flight {
   bool is_over() const noexcept { return state() > State::growing; }
   const Ref<Entry>& entry() const noexcept { return entry_; }  // from growing on
   Error error() const noexcept { return error_; }              // once failed
+  int status() const noexcept { return status_; }              // once refused
 
   // False when too many wait. Look at state() after it: what happened before is not told.
   bool wait(FlightWaiter& waiter, loop::Loop& loop, uint32_t worker) noexcept;
 
   void grow(Ref<Entry> entry) noexcept;
   void note_growth() noexcept { wake(); }
-  void end(State state, Error error = {}) noexcept;
+  // `status`: with refused, of the response that its asker alone gets.
+  void end(State state, Error error = {}, int status = 0) noexcept;
 
   static constexpr uint32_t kMostWaiters = 16384;
 
@@ -101,6 +103,7 @@ class Flight {
   const uint64_t started_;
   Ref<Entry> entry_;
   Error error_;
+  int status_ = 0;
   const uint32_t workers_;
   std::unique_ptr<Seat[]> seats_;
 };

@@ -32,6 +32,12 @@ struct Conditions {
 Conditions conditions_for(std::span<const Stored> stored, std::optional<size_t> matching,
                           Arena& arena);
 
+// Whether a stored response that was not chosen by Vary may be offered to the endpoint for the
+// request, so that a 304 makes it the answer: only if its tag tells it from every other one of the
+// same URL (RFC 9110 section 8.8.1) and the client takes its content coding. Endpoints that give
+// one tag to the plain and to the coded form are many.
+bool may_select(const Stored& stored, const http::FieldList& request) noexcept;
+
 // If-Range for the missing parts of a response (RFC 9110 section 13.1.5); "" when it has no strong
 // validator.
 std::string_view range_condition(const Stored& stored) noexcept;

@@ -39,7 +39,7 @@ struct PurgeHubOptions {
   // So long without a look at any server, and as often while that lasts, the memory tier is marked
   // stale. All of it is then asked for anew, so this is no shorter than a restart of Redis.
   Duration cut_off = std::chrono::seconds(60);
-  size_t kept = 4096;            // purges that a server has on record
+  size_t kept = 16'384;          // purges that a server has on record
   size_t most_waiting = 10'000;  // purges for a server that is away; and as bytes:
   size_t most_waiting_bytes = 4 * 1024 * 1024;
 };

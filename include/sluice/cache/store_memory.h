@@ -136,6 +136,7 @@ class MemoryStore final : private Reclaimer {
   std::unique_ptr<StoreShard[]> shards_;
   alignas(64) std::atomic<size_t> hand_{0};  // whose turn it is to make room
   std::atomic<uint64_t> refused_{0};
+  std::atomic<bool> has_extras_{false};  // entries were stored under keys with extras
 };
 
 }  // namespace sluice::cache

@@ -103,7 +103,8 @@ class SharedStore {
   // it may still be validated. Skipped and counted when the queue is full or the server away.
   void put(Ref<Entry> entry, const SharedStamp& stamp, Duration keep);
   // What is there of this variant, or waits to be written, goes; other hosts are not told.
-  void remove(const Entry& entry);
+  // False: its server is not there, so nothing was done.
+  bool remove(const Entry& entry);
   // The same for all variants of a key, where it is not known which there are.
   void remove_all(const Key& key);
 

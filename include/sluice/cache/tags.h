@@ -10,10 +10,13 @@
 // purged too, which costs one fetch too much and serves nothing wrong. Of prefixes that are too
 // many, two become what both begin with.
 //
-// Owner: the MemoryStore, or a PurgeLog. Thread: any; standing() takes no lock.
+// Owner: the MemoryStore, or a PurgeLog. Thread: any; standing() and standing_of_url() take no
+// lock.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,8 +36,7 @@ struct EntryTag {
 };
 
 inline uint64_t tag_hash(std::string_view tag) noexcept { return hash64(tag) | 1; }
-// The tag that every entry has which shares its URL with other keys (Key::has_extras): that URL.
-inline uint64_t url_tag_hash(std::string_view url) noexcept { return hash64(url, 1) | 1; }
+inline uint64_t url_hash(std::string_view url) noexcept { return hash64(url, 1) | 1; }
 
 // What purges say of an entry: worst last.
 enum class Standing : uint8_t { good, stale, gone };
@@ -44,12 +46,20 @@ enum class PurgeKind : uint8_t { soft, hard };
 
 class Purges {
  public:
-  // How much it remembers. As they are, for a memory tier, the smallest of which has 1 MiB.
+  // How much it remembers. As they are, for the smallest memory tier, which has 1 MiB.
   struct Sizes {
-    size_t tags = 16'384;  // slots, a power of two; the next as well
-    size_t urls = 8192;
+    size_t tags = 8192;  // slots, a power of two; the next as well
+    size_t urls = 16'384;
     size_t prefixes = 256;
   };
+  // For a memory tier of so many bytes: about a hundredth of it.
+  static Sizes sizes_for(size_t bytes) noexcept {
+    constexpr size_t kMostSlots = 262'144;
+    Sizes sizes;
+    sizes.tags = std::clamp(std::bit_floor(bytes / 4096), sizes.tags, kMostSlots);
+    sizes.urls = std::clamp(std::bit_floor(bytes / 2048), sizes.urls, kMostSlots);
+    return sizes;
+  }
   explicit Purges(const Sizes& sizes);
   Purges() : Purges(Sizes()) {}
   Purges(const Purges&) = delete;
@@ -64,24 +74,21 @@ class Purges {
   // A canonical URL, or how such URLs begin. These say nothing of what is stored already.
   void purge_url(std::string_view url, PurgeKind kind) noexcept;
   void purge_prefix(std::string_view prefix, PurgeKind kind);
-  // From now on there are keys with extras, which a purge of their URL reaches by its tag; to be
-  // told before the standing of the first one is asked for.
-  void expect_extras() noexcept { has_extras_.store(true, std::memory_order_relaxed); }
-  bool expects_extras() const noexcept { return has_extras_.load(std::memory_order_relaxed); }
-
   // By tag and by "all", for an entry whose fill started then.
   Standing standing(uint64_t started, std::span<const EntryTag> tags) const noexcept;
-  // The same for a fill that is to be stored now, by URL and prefix too.
+  // By URL, for an entry that shares its URL with other keys (Key::has_extras): purges of the URL
+  // find those under its plain key only.
+  Standing standing_of_url(uint64_t started, std::string_view url) const noexcept;
+  // By all of that and by prefix, for a fill that is to be stored now.
   Standing standing_of_fill(uint64_t started, std::span<const EntryTag> tags,
                             std::string_view url) const noexcept;
 
   static constexpr size_t kLongestPrefix = 2048;  // a longer one counts as what it begins with
   // All memory that it may hold.
-  static size_t cost(const Sizes& sizes) noexcept {
-    return (sizes.tags + sizes.urls) * sizeof(Last) + sizes.prefixes * sizeof(PrefixRow) +
-           most_text(sizes);
+  size_t cost() const noexcept {
+    return (sizes_.tags + sizes_.urls) * sizeof(Last) + sizes_.prefixes * sizeof(PrefixRow) +
+           most_text(sizes_);
   }
-  static size_t cost() noexcept { return cost(Sizes()); }
 
  private:
   // The numbers of the last hard and soft purges.
@@ -123,7 +130,6 @@ class Purges {
 
   const Sizes sizes_;
   std::atomic<uint64_t> last_{0};
-  std::atomic<bool> has_extras_{false};
   Last all_;
   Slots tags_;
   mutable std::mutex mutex_;  // of all below, and of every change above

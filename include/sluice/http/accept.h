@@ -24,6 +24,11 @@ std::optional<std::string_view> normal_selecting_field(const FieldList& request,
                                                        std::string_view name,
                                                        Arena& arena) noexcept;
 
+// Whether content in these codings (Content-Encoding; "" for none) may go to who sent this request
+// without having been chosen for it. RFC 9110 section 12.5.3 lets any be sent where there is no
+// Accept-Encoding; clients without it mostly know none, so that counts as refused here.
+bool accepts_codings(const FieldList& request, std::string_view content_encoding) noexcept;
+
 // Weights are thousandths: 1000 is q=1 (RFC 9110 section 12.4.2).
 struct LanguageWeight {
   uint16_t weight = 0;  // of the language; 0: refused, or not asked for
@@ -32,7 +37,8 @@ struct LanguageWeight {
   bool is_best() const noexcept { return weight > 0 && weight == best; }
 };
 // What Accept-Language gives to a response by its Content-Language, of whose tags the best liked
-// counts: basic filtering (RFC 4647 section 3.3.1), the longest range decides. Without
+// counts. Only a range that is the very tag counts: "fr" filters "fr-CA" in (RFC 4647 section
+// 3.3.1), but an endpoint that has a page for France would not send the Canadian one. Without
 // Accept-Language all are liked alike.
 LanguageWeight weigh_language(const FieldList& request, std::string_view content_language) noexcept;
 

@@ -159,6 +159,7 @@ class Exchange final : public ClientListener,
   void drop_fetch() noexcept;
   bool serve_stale(int status, Error error) noexcept;
   bool had_to_validate() const noexcept;
+  void note_head(const http::ResponseHead& response) noexcept;
   uint64_t invalidate_for(const http::ResponseHead& response) noexcept;
   bool may_be_stored(const cache::KeyUrl& url) noexcept;
   void note_response(const http::ResponseHead& response) noexcept;

@@ -22,6 +22,7 @@
 #include "sluice/cache/cache.h"
 #include "sluice/cache/parts.h"
 #include "sluice/cache/policy_store.h"
+#include "sluice/cache/policy_update.h"
 #include "sluice/cache/policy_validate.h"
 #include "sluice/cache/store_redis.h"
 #include "sluice/http/cache_control.h"
@@ -154,7 +155,8 @@ class Fetch final : public ClientStream,
   void pass(const http::ResponseHead& head, const http::ResponseForwarding& how);
   bool try_store(const http::ResponseHead& head, const http::ResponseForwarding& how);
   bool freshen(const http::ResponseHead& head);
-  std::optional<cache::EntrySpec> updated(const cache::Entry& old, const http::ResponseHead& head);
+  cache::Update updated(const cache::Entry& old, const http::ResponseHead& head,
+                        bool is_for_request);
   void keep_part(const cache::StorePlan& plan, const http::ResponseHead& head,
                  const http::ResponseForwarding& how);
   void add_to_part(const Chain& bytes);
@@ -164,7 +166,8 @@ class Fetch final : public ClientStream,
   void ask_for_all();
   void overflow(const Chain& bytes, uint64_t before);
   void store_whole();
-  void end_flight(cache::Flight::State state, Error error = {}) noexcept;
+  bool keeps_stale(int status) const noexcept;
+  void end_flight(cache::Flight::State state, Error error = {}, int status = 0) noexcept;
   void tell() noexcept;
   void on_asker_progress() noexcept override;
   void on_turn_end() noexcept override;

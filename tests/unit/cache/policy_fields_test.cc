@@ -67,6 +67,8 @@ TEST_CASE("cache/policy: what a 304 changes of the stored fields (RFC 9111 3.2, 
        "max-age=9"},
       {{{"Expires", "1"}}, {{"Expires", "2"}}, "Expires", "2"},
       {{{"Set-Cookie", "a=b"}}, {{"Set-Cookie", "a=c"}}, "Set-Cookie", "a=c"},
+      // 7.3: that client's, not to be given to all.
+      {{}, {{"Set-Cookie", "a=c"}}, "Set-Cookie", ""},
       {{{"Set-Cookie2", "a=b"}}, {{"Set-Cookie2", "a=c"}}, "Set-Cookie2", "a=c"},
       {{{"Content-Type", "a/b"}}, {{"Content-Type", "c/d"}}, "Content-Type", "c/d"},
       {{{"Content-Location", "/a"}}, {{"Content-Location", "/b"}}, "Content-Location", "/b"},

@@ -57,6 +57,11 @@ TEST_CASE("cache/policy: what requests a cache answers (RFC 9111 4, 4.3.2, 5.2.1
       {Method::get, {{"Cache-Control", "no-store"}}, false, false, request},
       {Method::get, {{"If-None-Match", "\"a\""}}, true, true},
       {Method::get, {{"If-Match", "\"a\""}}, false, true, request},
+      // What Connection names the endpoint does not get: Vary and the key must not go by it.
+      {Method::get, {{"Connection", "X-Tenant"}, {"X-Tenant", "a"}}, false, false, request},
+      {Method::get, {{"Connection", "close, cookie"}}, false, false, request},
+      {Method::get, {{"Connection", "keep-alive"}}, true, true},
+      {Method::get, {{"Connection", "Close, TE"}}, true, true},
       {Method::head, {{"If-Unmodified-Since", "x"}}, false, true, request},
       {Method::get, {{"Upgrade", "websocket"}, {"Connection", "upgrade"}}, false, false, request},
   });

@@ -105,6 +105,20 @@ TEST_CASE("cache/policy: If-Range and combining need a strong validator (RFC 911
   CHECK_FALSE(may_combine(shelf[4], shelf[4]));
 }
 
+TEST_CASE("cache/policy: which variants of others may become the answer by a 304 (RFC 9111 4.1)") {
+  const auto may = [](const FieldRows& stored, const FieldRows& request) {
+    const http::FieldList fields = stored;
+    return may_select({fields, kNow}, request);
+  };
+  const FieldRows gzip{{"ETag", "\"a\""}, {"Content-Encoding", "gzip"}};
+  CHECK(may({{"ETag", "\"a\""}}, {}));
+  CHECK_FALSE(may({{"ETag", "W/\"a\""}}, {}));
+  CHECK_FALSE(may({{"Last-Modified", kModified}}, {}));
+  CHECK_FALSE(may(gzip, {}));
+  CHECK(may(gzip, {{"Accept-Encoding", "br, gzip"}}));
+  CHECK_FALSE(may(gzip, {{"Accept-Encoding", "br"}}));
+}
+
 TEST_CASE("cache/policy: what an answer to a validation means (RFC 9111 4.3.3)") {
   using enum ValidationAnswer;
   CHECK(answer_of(304) == not_modified);

@@ -364,5 +364,5 @@ TEST_CASE("cache/store: thousands of purges by URL do not empty a site of two po
   }
   size_t found = 0;
   for (size_t i = 0; i < 200; ++i) found += store.find(kept(i)).empty() ? 0 : 1;
-  CHECK(found > 130);
+  CHECK(found > 130);  // of the smallest tier; 195 of one of 256 MiB
 }
