@@ -11,7 +11,8 @@
 namespace sluice::loop {
 namespace {
 
-constexpr size_t kMostIovecs = 64;   // of one writev
+constexpr size_t kMostIovecs = 64;   // of one sendmsg
+constexpr size_t kSmallWrite = 2048;
 constexpr size_t kQueuedIovecs = 4;  // of a queued write: as many as uv_write takes without malloc
 constexpr int kMostSalvagedReads = 64;
 
@@ -32,6 +33,28 @@ Error socket_error(int uv_status) noexcept {
   if (sys == ECONNRESET) return Error(Errc::kSystem, "reset by peer", sys);
   if (sys == EPIPE) return Error(Errc::kSystem, "closed by peer", sys);
   return Error(Errc::kSystem, "socket error", sys);
+}
+
+// One call; `offered` is how many bytes it was about. Several small pieces become one: copying them
+// costs less than a list of them does.
+ssize_t send_some(int fd, const Chain& bytes, size_t& offered) noexcept {
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  if (bytes.slice_count() == 1) {
+    const Slice& only = bytes.slice(0);
+    offered = only.size();
+    return ::send(fd, only.data(), offered, kFlags);
+  }
+  if (bytes.size() <= kSmallWrite) {
+    char whole[kSmallWrite];
+    offered = bytes.copy_to(whole, sizeof whole);
+    return ::send(fd, whole, offered, kFlags);
+  }
+  iovec iovecs[kMostIovecs];
+  msghdr message{};
+  message.msg_iov = iovecs;
+  message.msg_iovlen = bytes.fill_iovecs(iovecs, kMostIovecs);
+  for (size_t i = 0; i < message.msg_iovlen; ++i) offered += iovecs[i].iov_len;
+  return ::sendmsg(fd, &message, kFlags);
 }
 
 // libuv takes a hang-up behind the last bytes for an end, without a buffer then: it may be a reset,
@@ -74,7 +97,9 @@ void SocketHusk::close() noexcept {
            [](uv_handle_t* handle) noexcept { delete static_cast<SocketHusk*>(handle->data); });
 }
 
-SocketStream::SocketStream(SocketHusk* husk) noexcept : husk_(husk) { husk_->owner = this; }
+SocketStream::SocketStream(SocketHusk* husk) noexcept : husk_(husk), fd_(husk->fd()) {
+  husk_->owner = this;
+}
 
 SocketStream::~SocketStream() { close(CloseReason::kInternal); }
 
@@ -173,16 +198,18 @@ void SocketStream::write(Chain&& bytes) noexcept {
   if (pending() > kHighWatermark) is_above_high_ = true;
 }
 
-// Sends what the socket takes; a negative result is an error, and what stays in `bytes` must wait.
+// Sends what the socket takes; a negative result is an error as libuv has them, and what stays in
+// `bytes` must wait. Without libuv, which would write() as to a file: a socket's own calls skip the
+// kernel's checks for files.
 int SocketStream::send_now(Chain& bytes) noexcept {
   while (!bytes.is_empty()) {
-    iovec iovecs[kMostIovecs];
-    size_t count = bytes.fill_iovecs(iovecs, kMostIovecs);
     size_t offered = 0;
-    for (size_t i = 0; i < count; ++i) offered += iovecs[i].iov_len;
-    int sent = uv_try_write(husk_->stream(), as_bufs(iovecs), static_cast<unsigned>(count));
-    if (sent == UV_EAGAIN) return 0;
-    if (sent < 0) return sent;
+    const ssize_t sent = send_some(fd_, bytes, offered);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      const bool must_wait = errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS;
+      return must_wait ? 0 : -errno;
+    }
     bytes_written_ += static_cast<size_t>(sent);
     bytes.consume(static_cast<size_t>(sent));
     if (static_cast<size_t>(sent) < offered) return 0;

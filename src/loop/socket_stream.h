@@ -87,6 +87,7 @@ class SocketStream final : public Stream, private Loop::TurnEnd {
   void read_what_came() noexcept;
 
   SocketHusk* husk_;
+  const int fd_;  // the husk's
   StreamEvents* events_ = nullptr;
   QueuedWrite* queued_ = nullptr;
   uint64_t bytes_read_ = 0;
