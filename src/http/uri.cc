@@ -16,6 +16,7 @@ bool is_escape(std::string_view text, size_t at) noexcept {
 
 // RFC 3986 section 3.2.2: reg-name; IPv4 addresses are among them.
 bool is_reg_name(std::string_view name) noexcept {
+  if (is_all(name, kCharRegName)) return !name.empty();
   for (size_t i = 0; i < name.size(); ++i) {
     if (is_char(name[i], kCharRegName)) continue;
     if (name[i] != '%' || !is_escape(name, i)) return false;
@@ -87,8 +88,8 @@ namespace {
 
 bool may_change(std::string_view path) noexcept {
   for (size_t i = 0; i < path.size(); ++i) {
-    if (path[i] == '%' || path[i] == '\\') return true;
-    if (path[i] == '.' && i > 0 && path[i - 1] == '/') return true;
+    if (!is_char(path[i], kCharPathMark)) continue;
+    if (path[i] != '.' || (i > 0 && path[i - 1] == '/')) return true;
   }
   return false;
 }
