@@ -604,9 +604,10 @@ Exchange::Turn Exchange::step_relay() noexcept {
   if (cache_ != nullptr) keep(upstream_->body());
   Relayed relayed = relay_response(*upstream_, *client_);
   bytes_out_ += relayed.bytes;
+  // Before the client has it all: what it asks for next, perhaps of another worker, finds it.
+  if (relayed.ended && cache_ != nullptr) end_keeping();
   client_->flush();
   if (relayed.ended) {
-    if (cache_ != nullptr) end_keeping();
     upstream_->release();
     upstream_ = nullptr;
     settle_try(status_ == 502 || status_ == 503 || status_ == 504);
