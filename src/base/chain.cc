@@ -90,8 +90,7 @@ void Chain::take(Chain& other) noexcept {
 
 void Chain::clear() noexcept {
   std::destroy(slots() + begin_, slots() + end_);
-  ::operator delete(heap_);
-  heap_ = nullptr;
+  if (heap_ != nullptr) ::operator delete(std::exchange(heap_, nullptr));
   capacity_ = kInline;
   begin_ = end_ = 0;
   bytes_ = 0;
@@ -150,6 +149,7 @@ Slice Chain::pop_front() noexcept {
 
 void Chain::consume(size_t bytes) noexcept {
   SL_CHECK(bytes <= bytes_);
+  if (bytes == bytes_ && heap_ == nullptr) return clear();  // most often
   while (bytes > 0) {
     Slice& front = slots()[begin_];
     if (bytes < front.size()) {

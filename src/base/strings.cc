@@ -83,7 +83,13 @@ std::optional<std::string_view> nearest(std::string_view word,
 }
 
 size_t write_decimal(char* out, uint64_t value) noexcept {
-  return static_cast<size_t>(std::to_chars(out, out + 20, value).ptr - out);
+  if (value >= 100'000) return static_cast<size_t>(std::to_chars(out, out + 20, value).ptr - out);
+  // The lengths, ages and times to live of every answer.
+  const auto small = static_cast<uint32_t>(value);
+  const size_t size = small < 10 ? 1 : small < 100 ? 2 : small < 1000 ? 3 : small < 10'000 ? 4 : 5;
+  uint32_t rest = small;
+  for (size_t i = size; i-- > 0; rest /= 10) out[i] = static_cast<char>('0' + rest % 10);
+  return size;
 }
 
 }  // namespace sluice

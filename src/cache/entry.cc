@@ -4,6 +4,7 @@
 #include <new>
 
 #include "sluice/base/strings.h"
+#include "sluice/http/forwarding.h"
 
 namespace sluice::cache {
 namespace {
@@ -105,6 +106,7 @@ void Entry::copy_head(const EntrySpec& spec, http::Field* fields, char*& at) noe
   put("\r\n", at);
   head_.fields = http::FieldList({fields, spec.fields.size()});
   head_.raw = {begin, static_cast<size_t>(at - begin)};
+  head_.ready_length = http::ready_length(head_);
 }
 
 EntrySpec Entry::spec() const noexcept {

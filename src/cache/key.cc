@@ -23,7 +23,16 @@ class TextWriter {
     if (out_ != nullptr && !bytes.empty()) std::memcpy(out_ + size_, bytes.data(), bytes.size());
     size_ += bytes.size();
   }
-  void put(char byte) noexcept { put(std::string_view(&byte, 1)); }
+  void put(char byte) noexcept {
+    if (out_ != nullptr) out_[size_] = byte;
+    ++size_;
+  }
+  // Needs a place to write to.
+  void put_lower(std::string_view text) noexcept {
+    char* at = out_ + size_;
+    for (char c : text) *at++ = to_lower(c);
+    size_ += text.size();
+  }
   void put_number(uint64_t number) noexcept {
     char digits[20];
     put({digits, write_decimal(digits, number)});
@@ -162,6 +171,7 @@ std::string_view target_for(std::string_view target, const KeyRule& rule, Arena&
 // path.
 void put_host(std::string_view host, TextWriter& out) noexcept {
   constexpr std::string_view hex = "0123456789ABCDEF";
+  if (http::is_all(host, http::kCharRegName)) return out.put_lower(host);
   const bool is_ip6 = host.size() > 2 && host.front() == '[' && host.back() == ']';
   for (size_t i = 0; i < host.size(); ++i) {
     const char c = host[i];

@@ -17,7 +17,6 @@ using namespace std::chrono_literals;
 constexpr Duration kLinger = 2s;
 // How long a connection between requests waits at a drain for one that was on its way already.
 constexpr Duration kDrainGrace = 300ms;
-constexpr size_t kSmallAnswer = 2048;
 constexpr size_t kMostGlimpse = 4096;  // of a refused head, for the log
 
 }  // namespace
@@ -338,27 +337,14 @@ void H1Connection::flush() noexcept {
   H1Active& active = *active_;
   if (active.out.is_empty()) return;
   listener_.kit().counters.add(stats::Counter::bytes_out, active.out.size());
-  stream_->write(put_together(std::exchange(active.out, Chain())));
+  stream_->write(std::move(active.out));
+  if (!active.out.is_empty()) active.out.clear();  // a stream that failed takes nothing
   if (stream_->pending() == 0) return;
   stream_->notify_flushed();
   if (!timer_.is_set()) {
     active.written_mark = stream_->bytes_written();
     set_deadline(config().timeouts.body);
   }
-}
-
-// A small answer of several pieces becomes one: copying it costs less than a writev. Not behind a
-// slow reader, where each would hold a chunk.
-Chain H1Connection::put_together(Chain&& bytes) noexcept {
-  bool is_worth_it = bytes.slice_count() > 1 && bytes.size() <= kSmallAnswer;
-  if (!is_worth_it || stream_->pending() > 0) return std::move(bytes);
-  Chain whole;
-  ChainWriter out(listener_.kit().loop.chunks(), whole);
-  size_t size = bytes.size();
-  bytes.copy_to(out.reserve(size), size);
-  out.commit(size);
-  out.flush();
-  return whole;
 }
 
 void H1Connection::on_drained() noexcept {

@@ -164,6 +164,7 @@ Error walk_request(std::string_view head, const HeadLimits& limits, RequestLines
   const char* at = head.data();
   const char* end = at + head.size();
   if (Error error = walk_request_line(at, end, limits, seen)) return error;
+  seen.field_lines = {at, static_cast<size_t>(end - at)};
   auto count = [&seen](std::string_view, std::string_view) noexcept { ++seen.fields; };
   if (const char* fault = walk_fields(at, end, count)) return {Errc::kBadRequest, fault};
   if (seen.fields > limits.fields) return {Errc::kTooManyFields};

@@ -20,6 +20,7 @@ namespace sluice::http {
 struct RequestLines {
   std::string_view method, target;
   std::string_view after_method;  // from the space behind the method to the head's end
+  std::string_view field_lines;   // with the empty line
   uint8_t minor_version = 1;
   uint32_t fields = 0;
 };

@@ -21,9 +21,18 @@ struct Collector {
   uint32_t capacity = 0;
 };
 
+constexpr bool is_space(char c) noexcept { return c == ' ' || c == '\t'; }
+
 std::string_view without_trailing_space(const char* at, size_t size) noexcept {
-  while (size > 0 && (at[size - 1] == ' ' || at[size - 1] == '\t')) --size;
+  while (size > 0 && is_space(at[size - 1])) --size;
   return {at, size};
+}
+
+// One that is empty then still has its place in the head.
+std::string_view without_space(std::string_view value) noexcept {
+  size_t first = 0;
+  while (first < value.size() && is_space(value[first])) ++first;
+  return without_trailing_space(value.data() + first, value.size() - first);
 }
 
 int on_field_name(llhttp_t* parser, const char* at, size_t size) noexcept {
@@ -82,6 +91,24 @@ llhttp_errno_t run_llhttp(llhttp_type_t type, std::string_view first, std::strin
   if (fault != HPE_PAUSED) return fault;
   const bool is_whole = llhttp_get_error_pos(&parser) == rest.data() + rest.size();
   return is_whole && collector.count == collector.capacity ? HPE_OK : HPE_STRICT;
+}
+
+// The fields of lines that were checked; `fields` has room for all of them.
+FieldList take_fields(std::string_view lines, Field* fields) noexcept {
+  Field* next = fields;
+  auto taking = [&next](std::string_view name, std::string_view value) noexcept {
+    *next++ = Field{name, without_space(value), field_id(name)};
+  };
+  walk_fields(lines.data(), lines.data() + lines.size(), taking);
+  return FieldList(std::span<const Field>(fields, static_cast<size_t>(next - fields)));
+}
+
+// A GET for a path without anything that says how long the message or the connection is: the walk
+// over its lines was stricter than llhttp, which has nothing to add.
+bool is_plain(const FieldList& fields) noexcept {
+  return fields.size() > 0 && !fields.has(FieldId::kContentLength) &&
+         !fields.has(FieldId::kTransferEncoding) && !fields.has(FieldId::kConnection) &&
+         !fields.has(FieldId::kUpgrade);
 }
 
 struct ConnectionOptions {
@@ -194,14 +221,21 @@ Result<RequestHead> parse_request_head(std::string_view head, const HeadLimits& 
   request.target = lines.target;
   request.minor_version = lines.minor_version;
 
-  Collector collector{arena.allocate_array<Field>(lines.fields), 0, lines.fields};
-  // Only CONNECT changes what llhttp takes for a target.
-  const std::string_view shown = request.method == Method::connect ? "CONNECT" : "GET";
-  const llhttp_errno_t fault = request.method == Method::get
-                                   ? run_llhttp(HTTP_REQUEST, {}, head, collector)
-                                   : run_llhttp(HTTP_REQUEST, shown, lines.after_method, collector);
-  if (fault != HPE_OK) return Error(request_error(fault), llhttp_errno_name(fault));
-  request.fields = FieldList(std::span<const Field>(collector.fields, collector.count));
+  Field* fields = arena.allocate_array<Field>(lines.fields);
+  if (request.method == Method::get && request.target.front() == '/') {
+    request.fields = take_fields(lines.field_lines, fields);
+  }
+  if (!is_plain(request.fields)) {
+    Collector collector{fields, 0, lines.fields};
+    // Only CONNECT changes what llhttp takes for a target.
+    const std::string_view shown = request.method == Method::connect ? "CONNECT" : "GET";
+    const llhttp_errno_t fault =
+        request.method == Method::get
+            ? run_llhttp(HTTP_REQUEST, {}, head, collector)
+            : run_llhttp(HTTP_REQUEST, shown, lines.after_method, collector);
+    if (fault != HPE_OK) return Error(request_error(fault), llhttp_errno_name(fault));
+    request.fields = FieldList(std::span<const Field>(fields, collector.count));
+  }
 
   if (Error error = read_host(request)) return error;
   if (Error error = read_target(request, arena)) return error;
@@ -263,13 +297,7 @@ Result<FieldList> parse_trailers(std::string_view lines, const HeadLimits& limit
   uint32_t count = 0;
   auto counting = [&count](std::string_view, std::string_view) noexcept { ++count; };
   walk_fields(begin, begin + lines.size(), counting);
-  Field* fields = arena.allocate_array<Field>(count);
-  Field* next = fields;
-  auto taking = [&next](std::string_view name, std::string_view value) noexcept {
-    *next++ = Field{name, trim(value), field_id(name)};
-  };
-  walk_fields(begin, begin + lines.size(), taking);
-  return FieldList(std::span<const Field>(fields, count));
+  return take_fields(lines, arena.allocate_array<Field>(count));
 }
 
 }  // namespace sluice::http

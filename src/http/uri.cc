@@ -16,6 +16,7 @@ bool is_escape(std::string_view text, size_t at) noexcept {
 
 // RFC 3986 section 3.2.2: reg-name; IPv4 addresses are among them.
 bool is_reg_name(std::string_view name) noexcept {
+  if (is_all(name, kCharRegName)) return !name.empty();
   for (size_t i = 0; i < name.size(); ++i) {
     if (is_char(name[i], kCharRegName)) continue;
     if (name[i] != '%' || !is_escape(name, i)) return false;
@@ -36,8 +37,12 @@ bool is_ipv6(std::string_view text) noexcept {
 
 bool is_port(std::string_view port) noexcept {
   if (port.empty()) return true;  // RFC 3986 section 3.2.3: port = *DIGIT
-  const auto number = parse_decimal(port);
-  return port.size() <= 5 && number && *number <= 65535;
+  uint32_t number = 0;
+  for (char c : port) {
+    if (!is_digit(c) || port.size() > 5) return false;
+    number = number * 10 + static_cast<uint32_t>(c - '0');
+  }
+  return number <= 65535;
 }
 
 }  // namespace
@@ -56,7 +61,8 @@ bool is_valid_host(std::string_view authority) noexcept {
 }
 
 Authority split_authority(std::string_view authority) noexcept {
-  const size_t bracket = authority.rfind(']');
+  const bool is_literal = !authority.empty() && authority.front() == '[';
+  const size_t bracket = is_literal ? authority.rfind(']') : std::string_view::npos;
   const size_t from = bracket == std::string_view::npos ? 0 : bracket;
   const size_t colon = authority.find(':', from);
   if (colon == std::string_view::npos) return {authority, {}};
@@ -82,8 +88,8 @@ namespace {
 
 bool may_change(std::string_view path) noexcept {
   for (size_t i = 0; i < path.size(); ++i) {
-    if (path[i] == '%' || path[i] == '\\') return true;
-    if (path[i] == '.' && i > 0 && path[i - 1] == '/') return true;
+    if (!is_char(path[i], kCharPathMark)) continue;
+    if (path[i] != '.' || (i > 0 && path[i - 1] == '/')) return true;
   }
   return false;
 }

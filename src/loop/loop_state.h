@@ -29,8 +29,7 @@ class WheelDriver final : public TimerWheel::Driver {
   uv_timer_t timer_;
 };
 
-// The one chunk that all streams of a loop read into. Between alloc_cb and read_cb of a stream
-// libuv calls nothing else, so that a read is under way for one stream at a time.
+// The one chunk that all streams of a loop read into, one at a time.
 class ReadChunk {
  public:
   explicit ReadChunk(ChunkPool& pool) noexcept : pool_(pool) {}

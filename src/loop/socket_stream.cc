@@ -11,8 +11,10 @@
 namespace sluice::loop {
 namespace {
 
-constexpr size_t kMostIovecs = 64;   // of one writev
-constexpr size_t kQueuedIovecs = 4;  // of a queued write: as many as uv_write takes without malloc
+constexpr size_t kMostIovecs = 64;    // of one sendmsg
+constexpr size_t kSmallWrite = 2048;  // is copied into one piece
+constexpr size_t kQueuedIovecs = 4;   // of a queued write: as many as uv_write takes without malloc
+constexpr int kMostReads = 32;        // for one event
 constexpr int kMostSalvagedReads = 64;
 
 static_assert(sizeof(uv_buf_t) == sizeof(iovec) &&
@@ -34,12 +36,26 @@ Error socket_error(int uv_status) noexcept {
   return Error(Errc::kSystem, "socket error", sys);
 }
 
-// libuv takes a hang-up behind the last bytes for an end, without a buffer then: it may be a reset,
-// and a body that ends with the connection must not look complete.
-int pending_error(int fd) noexcept {
-  int sys = 0;
-  socklen_t size = sizeof sys;
-  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &sys, &size) == 0 ? sys : errno;
+// One call; `offered` is how many bytes it was about. Several small pieces become one: copying them
+// costs less than a list of them does.
+ssize_t send_some(int fd, const Chain& bytes, size_t& offered) noexcept {
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  if (bytes.slice_count() == 1) {
+    const Slice& only = bytes.slice(0);
+    offered = only.size();
+    return ::send(fd, only.data(), offered, kFlags);
+  }
+  if (bytes.size() <= kSmallWrite) {
+    char whole[kSmallWrite];
+    offered = bytes.copy_to(whole, sizeof whole);
+    return ::send(fd, whole, offered, kFlags);
+  }
+  iovec iovecs[kMostIovecs];
+  msghdr message{};
+  message.msg_iov = iovecs;
+  message.msg_iovlen = bytes.fill_iovecs(iovecs, kMostIovecs);
+  for (size_t i = 0; i < message.msg_iovlen; ++i) offered += iovecs[i].iov_len;
+  return ::sendmsg(fd, &message, kFlags);
 }
 
 }  // namespace
@@ -74,7 +90,9 @@ void SocketHusk::close() noexcept {
            [](uv_handle_t* handle) noexcept { delete static_cast<SocketHusk*>(handle->data); });
 }
 
-SocketStream::SocketStream(SocketHusk* husk) noexcept : husk_(husk) { husk_->owner = this; }
+SocketStream::SocketStream(SocketHusk* husk) noexcept : husk_(husk), fd_(husk->fd()) {
+  husk_->owner = this;
+}
 
 SocketStream::~SocketStream() { close(CloseReason::kInternal); }
 
@@ -110,7 +128,7 @@ void SocketStream::arm_reading() noexcept {
 }
 
 // Lazy, since stopping and starting cost an epoll_ctl each: libuv goes on until bytes really come,
-// is then refused a buffer, and stops.
+// and then reading stops.
 void SocketStream::pause(PauseReason reason) noexcept { pauses_ |= static_cast<uint8_t>(reason); }
 
 void SocketStream::resume(PauseReason reason) noexcept {
@@ -118,27 +136,35 @@ void SocketStream::resume(PauseReason reason) noexcept {
   if (pauses_ == 0 && reading_ == Reading::stopped && state_ == State::open) arm_reading();
 }
 
-void SocketStream::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* buf) noexcept {
-  SocketHusk& husk = *static_cast<SocketHusk*>(handle->data);
-  if (husk.owner == nullptr || husk.owner->pauses_ != 0) return;  // the buffer is empty already
-  ReadChunk::Room room = husk.loop->state().read_chunk.room();
-  *buf = uv_buf_init(room.data, static_cast<unsigned>(room.size));
+// libuv, which would read() as from a file, is refused a buffer, and so calls on_uv_read at once.
+void SocketStream::on_alloc(uv_handle_t*, size_t, uv_buf_t*) noexcept {}
+
+void SocketStream::on_uv_read(uv_stream_t* stream, ssize_t, const uv_buf_t*) noexcept {
+  if (SocketStream* self = husk_of(stream).owner) self->receive();
 }
 
-void SocketStream::on_uv_read(uv_stream_t* stream, ssize_t n, const uv_buf_t* buf) noexcept {
-  SocketStream* self = husk_of(stream).owner;
-  if (self == nullptr || n == 0) return;
-  if (n > 0) return self->on_bytes(static_cast<size_t>(n));
-  if (n == UV_EOF) {
-    int sys = buf->base == nullptr ? pending_error(husk_of(stream).fd()) : 0;
-    return sys == 0 ? self->on_end() : self->break_now(socket_error(-sys));
+// What came; after so many reads the others get their turn first.
+void SocketStream::receive() noexcept {
+  SocketHusk* husk = husk_;
+  ReadChunk& chunk = husk->loop->state().read_chunk;
+  for (int i = 0; i < kMostReads; ++i) {
+    if (pauses_ != 0) {
+      reading_ = Reading::stopped;
+      uv_read_stop(husk->stream());
+      return;
+    }
+    const ReadChunk::Room room = chunk.room();
+    const ssize_t n = ::recv(fd_, room.data, room.size, MSG_DONTWAIT);
+    if (n == 0) return on_end();
+    if (n < 0) {
+      if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;
+      return break_now(socket_error(-errno));
+    }
+    on_bytes(static_cast<size_t>(n));
+    // Closed in there; the husk stays until the loop goes on.
+    if (husk->owner != this || state_ != State::open || reading_ != Reading::on) return;
+    if (static_cast<size_t>(n) < room.size) return;
   }
-  if (n == UV_ENOBUFS && buf->len == 0) {
-    self->reading_ = Reading::stopped;
-    uv_read_stop(stream);
-    return;
-  }
-  self->break_now(socket_error(static_cast<int>(n)));
 }
 
 void SocketStream::on_bytes(size_t size) noexcept {
@@ -148,8 +174,9 @@ void SocketStream::on_bytes(size_t size) noexcept {
   chunk.advance(size);  // `this` may be gone
 }
 
-// libuv has stopped reading. What befalls the connection later shows when we write.
+// What befalls the connection later shows when we write.
 void SocketStream::on_end() noexcept {
+  uv_read_stop(husk_->stream());
   reading_ = Reading::at_end;
   if (events_ != nullptr) events_->on_eof();
 }
@@ -173,16 +200,18 @@ void SocketStream::write(Chain&& bytes) noexcept {
   if (pending() > kHighWatermark) is_above_high_ = true;
 }
 
-// Sends what the socket takes; a negative result is an error, and what stays in `bytes` must wait.
+// Sends what the socket takes; a negative result is an error as libuv has them, and what stays in
+// `bytes` must wait. Without libuv, which would write() as to a file: a socket's own calls skip the
+// kernel's checks for files.
 int SocketStream::send_now(Chain& bytes) noexcept {
   while (!bytes.is_empty()) {
-    iovec iovecs[kMostIovecs];
-    size_t count = bytes.fill_iovecs(iovecs, kMostIovecs);
     size_t offered = 0;
-    for (size_t i = 0; i < count; ++i) offered += iovecs[i].iov_len;
-    int sent = uv_try_write(husk_->stream(), as_bufs(iovecs), static_cast<unsigned>(count));
-    if (sent == UV_EAGAIN) return 0;
-    if (sent < 0) return sent;
+    const ssize_t sent = send_some(fd_, bytes, offered);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      const bool must_wait = errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS;
+      return must_wait ? 0 : -errno;
+    }
     bytes_written_ += static_cast<size_t>(sent);
     bytes.consume(static_cast<size_t>(sent));
     if (static_cast<size_t>(sent) < offered) return 0;

@@ -72,6 +72,7 @@ class SocketStream final : public Stream, private Loop::TurnEnd {
   static void on_uv_read(uv_stream_t* stream, ssize_t n, const uv_buf_t* buf) noexcept;
   static void on_uv_written(uv_write_t* request, int status) noexcept;
   void arm_reading() noexcept;
+  void receive() noexcept;
   void on_bytes(size_t size) noexcept;
   void on_end() noexcept;
 
@@ -87,6 +88,7 @@ class SocketStream final : public Stream, private Loop::TurnEnd {
   void read_what_came() noexcept;
 
   SocketHusk* husk_;
+  const int fd_;  // the husk's
   StreamEvents* events_ = nullptr;
   QueuedWrite* queued_ = nullptr;
   uint64_t bytes_read_ = 0;

@@ -16,6 +16,7 @@
 namespace sluice::proxy {
 namespace {
 
+constexpr size_t kIdSize = 32;
 constexpr int kStepBudget = 64;     // steps of one run() without waiting
 constexpr size_t kMostOwnHops = 8;  // through this or other sluices, before it is taken for a loop
 
@@ -53,7 +54,7 @@ void Exchange::begin(const http::RequestHead& head) noexcept {
   head_ = head;
   has_head_ = true;
   begin_ = monotonic_now();
-  choose_ids();
+  choose_id();
   go(Step::kRoute);
   run();
 }
@@ -74,7 +75,7 @@ void Exchange::refuse(Error error, const http::RequestHead* head) noexcept {
   if (head != nullptr) head_ = *head;
   has_head_ = head != nullptr;
   begin_ = monotonic_now();
-  choose_ids();
+  choose_id();
   fail(error);
   run();
 }
@@ -230,27 +231,39 @@ Exchange::Turn Exchange::answer_max_forwards() noexcept {
   return Turn::go_on;
 }
 
-// Accepts the client's request id and trace, or starts them (contract, "On the wire").
-void Exchange::choose_ids() noexcept {
-  char* id = arena_.allocate_array<char>(32);
+// Accepts the client's request id, or makes one (contract, "On the wire").
+void Exchange::choose_id() noexcept {
   const http::Field* given = head_.fields.find(http::FieldId::kXRequestId);
-  if (given != nullptr && http::is_valid_request_id(given->value)) request_id_ = given->value;
-  const http::Field* trace = head_.fields.find(http::FieldId::kTraceparent);
-  bool has_trace = trace != nullptr && http::is_valid_traceparent(trace->value);
-  if (!request_id_.empty() && has_trace) return;
+  if (given != nullptr && http::is_valid_request_id(given->value)) {
+    request_id_ = given->value;
+    return;
+  }
+  char* id = arena_.allocate_array<char>(kIdSize);
   site_.kit().write_id(id);
-  if (request_id_.empty()) request_id_ = {id, 32};
-  if (has_trace) return;
+  request_id_ = {id, kIdSize};
+  has_own_id_ = true;
+}
+
+// A trace that starts here, with our id where we made one; empty when the client's goes on. What
+// never leaves for an endpoint needs none.
+std::string_view Exchange::traceparent() noexcept {
+  if (!traceparent_.empty()) return traceparent_;
+  const http::Field* came = head_.fields.find(http::FieldId::kTraceparent);
+  if (came != nullptr && http::is_valid_traceparent(came->value)) return {};
+  char drawn[kIdSize];
+  if (!has_own_id_) site_.kit().write_id(drawn);
+  const char* id = has_own_id_ ? request_id_.data() : drawn;
   // W3C Trace Context: version, trace id, parent id, and the flag "not recorded".
   constexpr std::string_view kVersion = "00-";
   constexpr std::string_view kFlags = "-00";
   char* parent = arena_.allocate_array<char>(55);
   char* at = std::copy(kVersion.begin(), kVersion.end(), parent);
-  at = std::copy_n(id, 32, at);
+  at = std::copy_n(id, kIdSize, at);
   *at++ = '-';
-  at = std::copy_n(id + 16, 16, at);
+  at = std::copy_n(id + kIdSize / 2, kIdSize / 2, at);
   std::copy(kFlags.begin(), kFlags.end(), at);
   traceparent_ = {parent, 55};
+  return traceparent_;
 }
 
 // Admit -------------------------------------------------------------------------------------------
@@ -415,7 +428,7 @@ http::RequestForwarding Exchange::forwarding() noexcept {
   how.scheme = client.scheme;
   how.trusted_client = client.is_trusted;
   how.request_id = request_id_;
-  how.traceparent = traceparent_;
+  how.traceparent = traceparent();
   how.max_forwards = max_forwards_;
   how.framing = head_.framing;
   how.pass_expect = head_.expect_continue;
@@ -591,9 +604,10 @@ Exchange::Turn Exchange::step_relay() noexcept {
   if (cache_ != nullptr) keep(upstream_->body());
   Relayed relayed = relay_response(*upstream_, *client_);
   bytes_out_ += relayed.bytes;
+  // Before the client has it all: what it asks for next, perhaps of another worker, finds it.
+  if (relayed.ended && cache_ != nullptr) end_keeping();
   client_->flush();
   if (relayed.ended) {
-    if (cache_ != nullptr) end_keeping();
     upstream_->release();
     upstream_ = nullptr;
     settle_try(status_ == 502 || status_ == 503 || status_ == 504);
@@ -640,6 +654,8 @@ Exchange::Turn Exchange::step_finish() noexcept {
   go(Step::kDone);
   site_.kit().loop.bury(this);
   if (client != nullptr) client->end();  // may begin the next exchange
+  // Not with the rest at the turn's end: so the next request finds this memory in the core's cache.
+  if (!is_fetch_) arena_.reset();
   return Turn::wait;
 }
 

@@ -62,6 +62,10 @@ struct Exchange::CacheUse final : cache::FlightWaiter {
   std::optional<EntrySender> sender;
   EntrySender::Lack lack = EntrySender::Lack::none;  // of what is stored
   cache::CacheStatus status;
+  // When freshness and age are judged: at the look-up, and when what was waited for comes. Precise
+  // enough, since both count in seconds; read once, since a hit takes little longer than a few
+  // looks at the clock.
+  WallTime now{};
   // Of a POST, whose response goes by the ordinary way and may be kept for GET besides.
   WallTime sent{};
   uint64_t purges_at_start = 0;
@@ -99,6 +103,7 @@ Exchange::Turn Exchange::step_lookup() noexcept {
   SL_CHECK(upstream_ == nullptr && !response_begun_);
   if (cache_ == nullptr) cache_ = begin_cache_use();
   CacheUse& use = *cache_;
+  use.now = wall_at_last_tick();
   stats::Counters& counters = site_.kit().counters;
   if (!use.plan.may_look_up) {
     counters.add(stats::Counter::cache_bypasses);
@@ -124,9 +129,9 @@ Exchange::Turn Exchange::serve_from(const cache::Variants& found, cache::Entry& 
   CacheUse& use = *cache_;
   stats::Counters& counters = site_.kit().counters;
   const cache::ReuseVerdict verdict =
-      cache::judge_reuse(cache::facts_of(entry), use.plan.directives, wall_now());
+      cache::judge_reuse(cache::facts_of(entry), use.plan.directives, use.now);
   entry.touch();
-  use.lack = EntrySender::lack_of(entry, head_, unix_seconds(wall_now()), arena_);
+  use.lack = EntrySender::lack_of(entry, head_, unix_seconds(use.now), arena_);
   if (use.lack != EntrySender::Lack::none) {
     use.status.forwarded = cache::ForwardReason::partial;
     return miss(found, &entry);
@@ -165,7 +170,7 @@ void Exchange::refresh(const cache::Variants& found, cache::Entry& entry) noexce
   cache::Flights::Joined joined = join_flight();
   if (!joined.is_first) return;
   FetchOrder order{site_,       *route_, head_,       client_info_, cache_->url,
-                   cache_->key, target_, request_id_, traceparent_};
+                   cache_->key, target_, request_id_, traceparent()};
   order.stored = &found;
   order.matching = &entry;
   order.flight = std::move(joined.flight);
@@ -254,7 +259,7 @@ Exchange::Turn Exchange::start_fetch(const cache::Variants& found, cache::Entry*
                                      Ref<cache::Flight> flight) noexcept {
   CacheUse& use = *cache_;
   FetchOrder order{site_,   *route_, head_,       client_info_, use.url,
-                   use.key, target_, request_id_, traceparent_};
+                   use.key, target_, request_id_, traceparent()};
   order.stored = &found;
   order.matching = matching;
   order.flight = std::move(flight);
@@ -275,6 +280,7 @@ Exchange::Turn Exchange::start_fetch(const cache::Variants& found, cache::Entry*
 Exchange::Turn Exchange::step_follow() noexcept {
   SL_CHECK(cache_ != nullptr && !response_begun_);
   if (Error error = client_->error()) return fail(error);
+  cache_->now = wall_at_last_tick();
   return cache_->fetch != nullptr ? follow_fetch() : follow_flight();
 }
 
@@ -439,7 +445,7 @@ Exchange::Turn Exchange::step_serve() noexcept {
     how.edits = route_->response_edits.is_empty() ? nullptr : &route_->response_edits;
     how.hides_tags = true;
     how.hides_surrogate_control = route_->cache->is_surrogate;
-    status_ = use.sender->send_head(how, unix_seconds(wall_now()), *client_);
+    status_ = use.sender->send_head(how, unix_seconds(use.now), *client_);
     response_begun_ = true;
   }
   const EntrySender::Progress progress = use.sender->send_body(*client_, bytes_out_);
@@ -472,7 +478,7 @@ std::string_view Exchange::cache_lines() noexcept {
   char* at = line;
   CacheUse& use = *cache_;
   if (use.sender) {
-    const uint64_t age = cache::age_to_send(use.sender->entry().times(), wall_now());
+    const uint64_t age = cache::age_to_send(use.sender->entry().times(), use.now);
     // What just came for this request is no older than its endpoint said.
     if (!use.is_fresh_fetch || age > 0) {
       at = std::copy(kAge.begin(), kAge.end(), at);

@@ -2,6 +2,9 @@
 
 #include <endian.h>
 #include <time.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include <cstring>
 #include <new>
@@ -30,19 +33,39 @@ struct alignas(std::max_align_t) Storage {
 };
 
 // All bytes at once: each half of a byte becomes a byte of its own, and then its digit.
-char* write_hex(char* out, uint64_t value) noexcept {
-  for (int shift : {32, 0}) {
-    uint64_t half = (value >> shift) & 0xFFFFFFFF;
-    half = (half | half << 16) & 0x0000FFFF0000FFFF;
-    half = (half | half << 8) & 0x00FF00FF00FF00FF;
-    half = (half | half << 4) & 0x0F0F0F0F0F0F0F0F;
-    const uint64_t is_letter = ((half + 0x0606060606060606) >> 4) & 0x0101010101010101;
-    const uint64_t digits = htobe64(half + 0x3030303030303030 + is_letter * ('a' - '0' - 10));
-    std::memcpy(out, &digits, sizeof(digits));
-    out += sizeof(digits);
-  }
-  return out;
+#ifdef __SSE2__
+void write_hex(char* out, uint64_t high, uint64_t low) noexcept {
+  const __m128i bytes = _mm_set_epi64x(static_cast<int64_t>(htobe64(low)),
+                                       static_cast<int64_t>(htobe64(high)));
+  const __m128i mask = _mm_set1_epi8(0x0F);
+  const __m128i upper = _mm_and_si128(_mm_srli_epi64(bytes, 4), mask);
+  const __m128i lower = _mm_and_si128(bytes, mask);
+  const auto put = [&out](__m128i halves) noexcept {
+    const __m128i is_letter = _mm_cmpgt_epi8(halves, _mm_set1_epi8(9));
+    const __m128i digits = _mm_add_epi8(halves, _mm_set1_epi8('0'));
+    const __m128i shift = _mm_and_si128(is_letter, _mm_set1_epi8('a' - '0' - 10));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_add_epi8(digits, shift));
+    out += 16;
+  };
+  put(_mm_unpacklo_epi8(upper, lower));
+  put(_mm_unpackhi_epi8(upper, lower));
 }
+#else
+void write_hex(char* out, uint64_t high, uint64_t low) noexcept {
+  for (const uint64_t value : {high, low}) {
+    for (int shift : {32, 0}) {
+      uint64_t half = (value >> shift) & 0xFFFFFFFF;
+      half = (half | half << 16) & 0x0000FFFF0000FFFF;
+      half = (half | half << 8) & 0x00FF00FF00FF00FF;
+      half = (half | half << 4) & 0x0F0F0F0F0F0F0F0F;
+      const uint64_t is_letter = ((half + 0x0606060606060606) >> 4) & 0x0101010101010101;
+      const uint64_t digits = htobe64(half + 0x3030303030303030 + is_letter * ('a' - '0' - 10));
+      std::memcpy(out, &digits, sizeof(digits));
+      out += sizeof(digits);
+    }
+  }
+}
+#endif
 
 http::FieldEdits edits_of(const config::HeaderEdits& configured) {
   http::FieldEdits edits;
@@ -69,8 +92,8 @@ std::string_view WorkerKit::http_date() noexcept {
 // The first byte is the worker's: two workers never make the same id, whatever their seeds.
 void WorkerKit::write_id(char out[32]) noexcept {
   const uint64_t worker = uint64_t{index & 0xFF} << 56;
-  out = write_hex(out, worker | (random.next() >> 8));
-  write_hex(out, random.next());
+  const uint64_t high = worker | (random.next() >> 8);
+  write_hex(out, high, random.next());
 }
 
 void* WorkerKit::take_exchange_storage(size_t size) {

@@ -51,6 +51,20 @@ void check_forwarded(const RequestHead& head, bool trusted, ChunkPool& pool, Are
   expect_fields_passed(head.fields, sent->fields);
 }
 
+// A plain head is taken without llhttp; with one field more it is not, and must be the same.
+void check_with_llhttp(std::string_view text, const RequestHead& head, Arena& arena) {
+  std::string full(text.substr(0, text.size() - 2));
+  full += "Upgrade: x\r\n\r\n";
+  const auto seen = parse_request_head(full, kWide, arena);
+  expect(seen.has_value(), "llhttp takes what is taken without it");
+  expect(seen->fields.size() == head.fields.size() + 1, "llhttp sees as many fields");
+  for (size_t i = 0; i < head.fields.size(); ++i) {
+    expect(seen->fields[i].name == head.fields[i].name &&
+               seen->fields[i].value == head.fields[i].value,
+           "llhttp sees the same fields");
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -71,6 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
          "what parses is what was scanned");
   expect(check_request_lines(text, kLimits).has_value(), "what parses has good lines");
   check_path(head->path, arena);
+  check_with_llhttp(text, *head, arena);
   check_forwarded(*head, false, pool, arena);
   check_forwarded(*head, true, pool, arena);
   return 0;

@@ -84,7 +84,6 @@ class H1Connection final : public Connection,
   void put_back(Slice bytes) noexcept;
   void fail_request(Error error, std::string_view came) noexcept;
   void after_exchange() noexcept;
-  Chain put_together(Chain&& bytes) noexcept;
   void end_connection() noexcept;
   bool is_between_requests() const noexcept;
   void close(CloseReason reason) noexcept;

@@ -16,6 +16,7 @@ enum CharClass : uint8_t {
   kCharRegName = 16,     // unreserved and sub-delims, RFC 3986 section 3.2.2 (without "%")
   kCharRequestId = 32,   // [A-Za-z0-9._-]
   kCharQuotedText = 64,  // qdtext, RFC 9110 section 5.6.4
+  kCharPathMark = 128,   // what a path may be written in another way with: '%', '\\', '.'
 };
 
 constexpr std::array<uint8_t, 256> make_char_table() noexcept {
@@ -38,6 +39,7 @@ constexpr std::array<uint8_t, 256> make_char_table() noexcept {
     if (unreserved || delim) classes |= kCharRegName;
     if (unreserved && c != '~') classes |= kCharRequestId;
     if (value && c != '"' && c != '\\') classes |= kCharQuotedText;
+    if (c == '%' || c == '\\' || c == '.') classes |= kCharPathMark;
     table[static_cast<size_t>(i)] = static_cast<uint8_t>(classes);
   }
   table[0] = 0;  // string_view::find never matches it, yet say so

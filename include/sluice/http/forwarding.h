@@ -69,6 +69,9 @@ struct ResponseForwarding {
 // (RFC 9110 6.6.1) from `http_date`.
 void write_response_head(const ResponseHead& head, const ResponseForwarding& how,
                          std::string_view http_date, ChainWriter& out);
+// For a head that is sent many times, as its ResponseHead::ready_length: not 0 when all its lines
+// go on as they stand before a body of that many bytes, and nothing has to be looked for in them.
+uint64_t ready_length(const ResponseHead& head) noexcept;
 // 1xx: status line and end-to-end fields, nothing added.
 void write_interim_head(const ResponseHead& head, ChainWriter& out);
 

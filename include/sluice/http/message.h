@@ -103,6 +103,9 @@ struct ResponseHead {
   FieldList fields;
   std::string_view raw;
   Framing framing;  // for the request's method; `none` for HEAD, 1xx, 204, 304
+  // Of a head that is sent again and again: ready_length() of it (forwarding.h). 0: look at each
+  // field.
+  uint64_t ready_length = 0;
   uint8_t minor_version = 1;
   bool keep_alive = true;
   bool is_interim() const noexcept { return status < 200; }

@@ -122,7 +122,8 @@ class Exchange final : public ClientListener,
   Turn purge_tags(const std::vector<std::string_view>& tags, cache::PurgeKind kind) noexcept;
   Turn answer_max_forwards() noexcept;
   http::RequestForwarding forwarding() noexcept;
-  void choose_ids() noexcept;
+  void choose_id() noexcept;
+  std::string_view traceparent() noexcept;
   uint64_t hash_key() const noexcept;
   std::string_view cookie(std::string_view name) const noexcept;
   std::string_view sticky_line() noexcept;
@@ -184,7 +185,9 @@ class Exchange final : public ClientListener,
   bool has_head_ = false;
   std::string_view path_;    // normalised, for routes
   std::string_view target_;  // as it goes to the endpoint
-  std::string_view request_id_, traceparent_;
+  std::string_view request_id_;
+  std::string_view traceparent_;  // of ours; made when it is wanted
+  bool has_own_id_ = false;       // request_id_ is made here
   int max_forwards_ = -1;
   const SiteRoute* route_ = nullptr;
   std::shared_ptr<LocalCall> call_;  // a handler's
@@ -197,7 +200,7 @@ class Exchange final : public ClientListener,
   upstream::UpstreamStream* upstream_ = nullptr;
   std::unique_ptr<upstream::Acquire> acquire_;
   Error try_error_;
-  std::array<upstream::Endpoint*, 16> tried_{};
+  std::array<upstream::Endpoint*, 16> tried_;  // the first tried_count_ of them
   uint32_t tried_count_ = 0;
   uint32_t attempts_ = 0;
   std::string_view last_endpoint_;  // for log and Proxy-Status after the claim ended

@@ -283,14 +283,57 @@ namespace {
 
 std::string answered(std::string_view head, ResponseForwarding how, Method method = Method::get) {
   Memory memory;
-  const auto response = memory.response(head, method);
+  auto response = memory.response(head, method);
   REQUIRE(response);
   if (how.framing.kind == BodyKind::none) how.framing = response->framing;
-  return memory.written(
-      [&](ChainWriter& out) { write_response_head(*response, how, "THE DATE", out); });
+  const auto write = [&] {
+    return memory.written(
+        [&](ChainWriter& out) { write_response_head(*response, how, "THE DATE", out); });
+  };
+  const std::string text = write();
+  response->ready_length = ready_length(*response);
+  CHECK(write() == text);  // the short way makes no difference
+  return text;
 }
 
 }  // namespace
+
+TEST_CASE("http/forwarding: a head to be sent many times tells whether it is ready as it stands") {
+  const auto ready = [](const std::string& lines) {
+    Memory memory;
+    const auto response = memory.response("HTTP/1.1 200 OK\r\n" + lines + "\r\n");
+    REQUIRE(response);
+    return ready_length(*response);
+  };
+  const std::string date = "Date: d\r\n", plain = date + "Content-Length: 3\r\n";
+  CHECK(ready(plain) == 3);
+  CHECK(ready("Via: 1.1 x\r\nX: y\r\nSet-Cookie: z\r\n" + plain) == 3);
+  CHECK(ready("Content-Length: 3\r\n") == 0);  // RFC 9110 section 6.6.1: a Date is owed
+  CHECK(ready(date) == 0);
+  CHECK(ready(date + "Content-Length: 0\r\n") == 0);
+  CHECK(ready(date + "Content-Length: 003\r\n") == 0);
+  for (const std::string line :
+       {"Connection: keep-alive", "Keep-Alive: 5", "Upgrade: x", "TE: y", "X-Request-Id: a",
+        "Surrogate-Key: a", "Cache-Tag: a", "Surrogate-Control: max-age=1"}) {
+    CAPTURE(line);
+    CHECK(ready(plain + line + "\r\n") == 0);
+  }
+}
+
+TEST_CASE("http/forwarding: a head that is ready goes out as the others do") {
+  const std::string lines = "HTTP/1.1 200 Fine\r\nDate: d\r\nContent-Length:  3 \r\nA: b\r\n";
+  ResponseForwarding how;
+  CHECK(answered(lines + "\r\n", how) == lines + "Via: 1.1 sluice\r\n\r\n");
+  how.keep_alive = false;
+  how.request_id = "id-1";
+  how.extra_lines = "Age: 1\r\n";
+  CHECK(answered(lines + "\r\n", how) ==
+        lines + "Via: 1.1 sluice\r\nX-Request-Id: id-1\r\nConnection: close\r\nAge: 1\r\n\r\n");
+  how.framing = {BodyKind::length, 2};
+  CHECK(answered(lines + "\r\n", how).find("Content-Length: 2\r\n") != std::string::npos);
+  how.framing = {BodyKind::chunked, 0};
+  CHECK(answered(lines + "\r\n", how).find("Content-Length") == std::string::npos);
+}
 
 TEST_CASE("http/forwarding: a response as it goes to the client, byte for byte") {
   CHECK(answered("HTTP/1.1 200 Fine\r\nServer: x\r\nConnection: keep-alive, x-own\r\nX-Own: 1\r\n"

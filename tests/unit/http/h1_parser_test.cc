@@ -264,6 +264,36 @@ TEST_CASE("http/h1_parser: what llhttp alone would let through is refused") {
   }
 }
 
+TEST_CASE("http/h1_parser: a plain GET has the fields that llhttp sees in it") {
+  const std::string text = "\x80\xff obs-text\t\"q\\\"";
+  for (const std::string& lines :
+       {std::string("Host: a\r\n"), std::string("Host:a\r\nA:\r\nB: \t \r\nC:\t c c \t\r\n"),
+        "host: [::1]:80\r\n!#$%&'*+-.^_`|~aZ09: " + text + "\r\n",
+        std::string(
+            "Accept: a\r\nHost: a.example\r\nACCEPT: b\r\nCookie: a=b; c\r\nExpect:\r\n")}) {
+    for (const std::string target : {"/", "/a?b=[c]&d=\"e\"", "//x", "/%zz\\^`{|}~@:"}) {
+      CAPTURE(lines);
+      CAPTURE(target);
+      Memory memory;
+      const std::string begin = "GET " + target + " HTTP/1.1\r\n" + lines;
+      const std::string plain = begin + "\r\n", full = begin + "Upgrade: x\r\n\r\n";
+      const auto ours = memory.request(plain), theirs = memory.request(full);
+      REQUIRE(ours);
+      REQUIRE(theirs);
+      CHECK(ours->target == target);
+      REQUIRE(ours->fields.size() + 1 == theirs->fields.size());
+      for (size_t i = 0; i < ours->fields.size(); ++i) {
+        const Field &a = ours->fields[i], &b = theirs->fields[i];
+        CHECK(a.name == b.name);
+        CHECK(a.value == b.value);
+        CHECK(a.id == b.id);
+        CHECK(a.value.data() >= plain.data());  // also an empty one: its line may be copied
+        CHECK(a.value.data() < plain.data() + plain.size());
+      }
+    }
+  }
+}
+
 TEST_CASE("http/h1_parser: trailers become fields (RFC 9112 7.1.2)") {
   Memory memory;
   const auto trailers = parse_trailers("A: b\r\nDigest:  x \r\nE:\r\n\r\n", kLimits, memory.arena);
