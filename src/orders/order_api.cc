@@ -52,6 +52,8 @@ Refusal to_refusal(const Placed& placed) {
       return {Problem::kSoldOut,
               fmt::format("of {} there are {} left, {} were ordered", placed.product_id,
                           placed.available, placed.requested)};
+    case Verdict::user_limit:
+      return {Problem::kUserLimit, "this user has as many orders as are allowed"};
     case Verdict::accepted:
     case Verdict::replayed:
       break;

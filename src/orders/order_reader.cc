@@ -157,7 +157,8 @@ Status OrderReader::State::read_stock(Totals& totals) {
   while (true) {
     SL_TRY(bool is_there, query.next());
     if (!is_there) return Ok{};
-    totals.stock.push_back({query.text(0), query.number(1), query.number(2), query.number(3)});
+    totals.stock.push_back(
+        {query.text(0), query.number(1), query.number(2), query.number(3), 0, 0});
   }
 }
 

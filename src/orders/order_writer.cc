@@ -132,7 +132,9 @@ Result<Placed> OrderWriter::State::place(const NewOrder& asked, WallTime now) {
               std::string(kAccepted),
               0,
               asked.lines,
-              {{std::string(kAccepted), now}}};
+              {{std::string(kAccepted), now}},
+              1,
+              asked.request_id};
   // By product id: two orders take their rows in one order, whatever the database.
   std::map<std::string_view, int64_t> units;
   for (OrderLine& line : order.lines) {

@@ -82,6 +82,7 @@ std::string status_body(const StatusFacts& facts, const Totals& totals) {
     stock.push_back({{"product_id", product.product_id},
                      {"supplied", product.supplied},
                      {"available", product.available},
+                     {"held", product.held},
                      {"sold", product.sold}});
   }
   return written({{"name", facts.name},

@@ -61,7 +61,7 @@ struct Server::State {
   stats::NameTable names;
   upstream::ConnectionPool connections;  // none is ever made; an exchange could
   proxy::WorkerKit kit;
-  std::unique_ptr<OrderStore> store;
+  std::unique_ptr<ShopStore> store;
   std::optional<OrderApi> api;
   std::optional<proxy::Site> site;
   std::optional<downstream::Listener> listener;

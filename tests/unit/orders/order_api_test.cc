@@ -60,7 +60,7 @@ struct Shop {
 
   test::TemporaryFolder folder;
   loop::Loop loop;
-  std::unique_ptr<OrderStore> store;
+  std::unique_ptr<ShopStore> store;
   std::unique_ptr<OrderApi> api;
 };
 
@@ -209,7 +209,7 @@ TEST_CASE("orders/order_api: bad requests have their status and word, and change
   CHECK(shop.ask(request("GET", "/products/p1/restock"))->field("Allow") == "POST");
   auto status = shop.ask(request("GET", "/status"));
   CHECK(status->answer->body.find(R"("orders":{"accepted":0})") != std::string::npos);
-  CHECK(status->answer->body.find(R"("available":10,"sold":0)") != std::string::npos);
+  CHECK(status->answer->body.find(R"("available":10,"held":0,"sold":0)") != std::string::npos);
 }
 
 TEST_CASE("orders/order_api: a key that is being answered is refused meanwhile (draft 2.6)") {

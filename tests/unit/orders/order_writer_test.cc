@@ -138,7 +138,7 @@ TEST_CASE("orders/order_writer: an order is met whole or changes nothing") {
   CHECK(store.order_count() == 0);
   for (const StockTotals& stock : store.totals().stock) {
     CHECK(stock.available == 10);
-    CHECK(stock.sold == 0);
+    CHECK(stock.held == 0);
   }
   // A refusal does not use up its key.
   placed = test::place(writer, new_order("k1", {{"p1", 1, 0}}));
@@ -226,7 +226,7 @@ TEST_CASE("orders/order_writer: a restock adds stock of a product that there is"
   CHECK(test::place(writer, new_order("k2", {{"p1", 5, 0}}))->verdict == Verdict::accepted);
   const StockTotals stock = store.totals().stock[0];
   CHECK(stock.supplied == 15);
-  CHECK(stock.sold == 15);
+  CHECK(stock.held == 15);
   CHECK(stock.drift() == 0);
 }
 

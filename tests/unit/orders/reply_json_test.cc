@@ -9,7 +9,7 @@ using namespace sluice::orders;
 
 TEST_CASE("orders/reply_json: the shapes of the contract") {
   const WallTime at{std::chrono::milliseconds(1'769'860'800'123)};
-  const Order order{"o-1", "u1", "accepted", 2598, {{"p1", 2, 1299}}, {{"accepted", at}}};
+  const Order order{"o-1", "u1", "accepted", 2598, {{"p1", 2, 1299}}, {{"accepted", at}}, 1, {}};
   CHECK(accepted_body(order) ==
         R"({"order_id":"o-1","status":"accepted","total_cents":2598,)"
         R"("items":[{"product_id":"p1","quantity":2,"price_cents":1299}]})");
@@ -31,11 +31,12 @@ TEST_CASE("orders/reply_json: status has counts by state, stock, and drift eithe
         R"({"name":"a","version":"0.1.0","database":"sqlite:x","orders":{"accepted":0},)"
         R"("stock":[],"queue_depth":0,"drift":0})");
   totals.orders = {{"accepted", 3}};
-  totals.stock = {{"p1", 10, 6, 3}, {"p2", 10, 6, 5}};
-  CHECK(status_body({"a", "sqlite:x", 7}, totals) ==
-        R"({"name":"a","version":"0.1.0","database":"sqlite:x","orders":{"accepted":3},"stock":[)"
-        R"({"product_id":"p1","supplied":10,"available":6,"sold":3},)"
-        R"({"product_id":"p2","supplied":10,"available":6,"sold":5}],"queue_depth":7,"drift":2})");
+  totals.stock = {{"p1", 10, 6, 3, 0, 6}, {"p2", 10, 6, 5, 0, 6}};
+  CHECK(
+      status_body({"a", "sqlite:x", 7}, totals) ==
+      R"({"name":"a","version":"0.1.0","database":"sqlite:x","orders":{"accepted":3},"stock":[)"
+      R"({"product_id":"p1","supplied":10,"available":6,"held":3,"sold":0},)"
+      R"({"product_id":"p2","supplied":10,"available":6,"held":5,"sold":0}],"queue_depth":7,"drift":2})");
 }
 
 TEST_CASE("orders/problem: every word is its own, and ends the type (RFC 9457)") {
@@ -49,7 +50,8 @@ TEST_CASE("orders/problem: every word is its own, and ends the type (RFC 9457)")
     CHECK(reply.body.find(R"("detail":"the \"detail\" )") != std::string::npos);
     bool has_retry_after = false;
     for (const auto& [name, value] : reply.fields) has_retry_after |= name == "Retry-After";
-    CHECK(has_retry_after == (row.status == 503 || problem == Problem::kInProgress));
+    CHECK(has_retry_after ==
+          (row.status == 503 || row.status == 429 || problem == Problem::kInProgress));
   }
 }
 
