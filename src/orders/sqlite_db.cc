@@ -83,6 +83,18 @@ Result<sqlite3_stmt*> Statement::get(Database& db) noexcept {
   return statement_.get();
 }
 
+Status Savepoint::begin() noexcept { return Query(db_, mark_).run(); }
+
+Status Savepoint::end(bool keep) noexcept {
+  Status done = Ok{};
+  // SQLite may have rolled back all by itself.
+  if (!keep && db_.is_in_transaction()) done = Query(db_, undo_).run();
+  if (done && db_.is_in_transaction()) done = Query(db_, release_).run();
+  // Rather undo everything than commit what was not undone.
+  if (!done && db_.is_in_transaction()) static_cast<void>(db_.run("ROLLBACK").has_value());
+  return done;
+}
+
 void Query::begin(Database& db, Statement& statement) noexcept {
   auto prepared = statement.get(db);
   if (prepared) {

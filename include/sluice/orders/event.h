@@ -33,6 +33,7 @@ struct Event {
 };
 
 std::string event_id(std::string_view order_id, int64_t version);
+std::string event_type(std::string_view status);
 
 // The event that tells that `order` has its status since `at`.
 Event make_event(const Order& order, std::string traceparent, WallTime at);
