@@ -114,6 +114,7 @@ class EmbeddedSource final : public EventSource {
                   ids.size(), marked.error().text());
     }
     write_acks();
+    hurry();
     finish_when_idle();
   }
 
