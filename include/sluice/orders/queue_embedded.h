@@ -15,7 +15,7 @@ namespace sluice::orders {
 
 struct EmbeddedQueueOptions {
   size_t prefetch = 128;                        // deliveries that are not settled
-  Duration lease = std::chrono::seconds(30);    // longer than anything a worker does with an event
+  Duration lease = std::chrono::seconds(10);    // longer than anything a worker does with an event
   Duration nap = std::chrono::milliseconds(5);  // after the outbox was found empty; doubled
   Duration longest_nap = std::chrono::milliseconds(200);
 };
