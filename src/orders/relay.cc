@@ -65,7 +65,7 @@ void Relay::on_taken(Result<std::vector<TakenEvent>> taken) {
                      });
 }
 
-// Confirmations come in bursts: those of one turn are marked together, once the last call is back.
+// Confirmations come in bursts: what comes while one mark is being written shares the next.
 void Relay::on_confirm(const std::string& event_id, const Status& status) {
   --in_flight_;
   if (status) {
