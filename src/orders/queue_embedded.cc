@@ -131,6 +131,7 @@ class EmbeddedSource final : public EventSource {
   void give_back_all(const std::vector<TakenEvent>& taken) {
     if (taken.empty()) return;
     std::vector<std::string> ids;
+    ids.reserve(taken.size());
     for (const TakenEvent& event : taken) ids.push_back(event.event.id);
     give_back(std::move(ids), Duration(0));
   }

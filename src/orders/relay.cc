@@ -49,6 +49,7 @@ void Relay::on_taken(Result<std::vector<TakenEvent>> taken) {
   }
   if (is_stopping_) {
     std::vector<std::string> ids;
+    ids.reserve(events.size());
     for (const Event& event : events) ids.push_back(event.id);
     if (!ids.empty()) give_back(std::move(ids), Duration(0));
     return finish_when_idle();
