@@ -55,6 +55,8 @@ Result<Database> Database::open(const std::string& path, Mode mode) {
   // Settings that do not look into the file, which another process may hold at this moment.
   const int set = sqlite3_db_config(raw, SQLITE_DBCONFIG_ENABLE_FKEY, 1, nullptr);
   if (set != SQLITE_OK) return sqlite_error(set);
+  // What a savepoint may have to undo is kept in memory: as a file it is most of what is written.
+  SL_TRY([[maybe_unused]] Ok kept, db.run("PRAGMA temp_store = MEMORY"));
   if (mode == Mode::read) {
     SL_TRY([[maybe_unused]] Ok ok, db.run("PRAGMA query_only = ON"));
   }

@@ -82,9 +82,10 @@ SchemaResult prepare_schema(Database& db, const Patience& patience, Random& rand
     return Ok{};
   });
   if (done && found == Found::something_else) return {"it holds tables of another program"};
-  // A commit is on the disk, not on its way there. The journal's mode is kept in the file.
-  for (const char* step :
-       {"PRAGMA synchronous = FULL", "PRAGMA journal_mode = WAL", "BEGIN IMMEDIATE"}) {
+  // A commit is on the disk, not on its way there. The journal's mode is kept in the file. With
+  // four times the usual log before it is copied back (16 MiB), hot pages are copied less often.
+  for (const char* step : {"PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 4000",
+                           "PRAGMA journal_mode = WAL", "BEGIN IMMEDIATE"}) {
     if (done) done = retry_busy(patience, random, [&] { return db.run(step); });
   }
   if (!done) return {db.last_error()};
