@@ -1,12 +1,11 @@
 #include "sluice/orders/order_reader.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 namespace sluice::orders {
 namespace {
-
-WallTime from_unix_ms(int64_t ms) noexcept { return WallTime(std::chrono::milliseconds(ms)); }
 
 // Several statements that shall see the same moment.
 class Snapshot {
@@ -34,6 +33,8 @@ struct OrderReader::State {
   Status read_history(Order& order);
   Status read_order_counts(Totals& totals);
   Status read_stock(Totals& totals);
+  Result<OutboxDepth> outbox_depth(WallTime now);
+  Result<int64_t> number(Statement& statement);
 
   Database db;
   Statement select_products{
@@ -42,7 +43,8 @@ struct OrderReader::State {
   Statement select_product{
       "SELECT id, name, price_cents, available FROM products JOIN stock ON product_id = id "
       "WHERE id = ?"};
-  Statement select_order{"SELECT id, user_id, status, total_cents FROM orders WHERE id = ?"};
+  Statement select_order{
+      "SELECT id, user_id, status, total_cents, version, request_id FROM orders WHERE id = ?"};
   Statement select_items{
       "SELECT product_id, quantity, price_cents FROM order_items WHERE order_id = ? "
       "ORDER BY line"};
@@ -51,9 +53,20 @@ struct OrderReader::State {
   Statement select_ids{"SELECT id FROM orders WHERE user_id = ? ORDER BY id DESC LIMIT ?"};
   Statement count_orders{"SELECT status, count(*) FROM orders GROUP BY status ORDER BY status"};
   Statement select_stock{
-      "SELECT product_id, supplied, available, coalesce(sold, 0) FROM stock LEFT JOIN "
-      "(SELECT product_id AS of, sum(quantity) AS sold FROM order_items GROUP BY product_id) "
-      "ON of = product_id ORDER BY product_id"};
+      "SELECT s.product_id, supplied, available, coalesce(held, 0), coalesce(sold, 0), "
+      "coalesce(ledger, 0) FROM stock AS s LEFT JOIN "
+      "(SELECT product_id AS of, sum(iif(status = 'accepted', quantity, 0)) AS held, "
+      "sum(iif(status IN ('paid', 'shipped'), quantity, 0)) AS sold "
+      "FROM order_items JOIN orders ON id = order_id GROUP BY product_id) AS o ON o.of = "
+      "product_id "
+      "LEFT JOIN (SELECT product_id AS of, sum(delta) AS ledger FROM stock_ledger "
+      "GROUP BY product_id) AS l ON l.of = product_id ORDER BY product_id"};
+  Statement count_unsent{"SELECT count(*) FROM outbox WHERE sent_ms IS NULL"};
+  Statement select_oldest{
+      "SELECT created_ms FROM outbox WHERE sent_ms IS NULL ORDER BY seq LIMIT 1"};
+  Statement count_parked{"SELECT count(*) FROM parked"};
+  Statement select_free{
+      "SELECT 1 FROM outbox WHERE sent_ms IS NULL AND lease_until_ms <= ? LIMIT 1"};
   Statement select_version{"SELECT max(version) FROM schema_version"};
 };
 
@@ -95,6 +108,8 @@ Result<std::optional<Order>> OrderReader::State::order(std::string_view id) {
     order.user_id = query.text(1);
     order.status = query.text(2);
     order.total_cents = query.number(3);
+    order.version = query.number(4);
+    order.request_id = query.text(5);
   }
   Status read = read_lines(order);
   if (read) read = read_history(order);
@@ -133,13 +148,17 @@ Result<std::vector<Order>> OrderReader::orders_of(std::string_view user_id, int6
   }
 }
 
-Result<Totals> OrderReader::totals() {
+Result<Totals> OrderReader::totals(WallTime now) {
   Snapshot snapshot(state_->db);
   Totals totals;
   Status read = snapshot.begun();
   if (read) read = state_->read_order_counts(totals);
   if (read) read = state_->read_stock(totals);
   if (!read) return read.error();
+  SL_TRY(const OutboxDepth outbox, state_->outbox_depth(now));
+  totals.outbox = outbox.unsent;
+  totals.outbox_oldest = outbox.oldest_age;
+  totals.parked = outbox.parked;
   return totals;
 }
 
@@ -157,8 +176,35 @@ Status OrderReader::State::read_stock(Totals& totals) {
   while (true) {
     SL_TRY(bool is_there, query.next());
     if (!is_there) return Ok{};
-    totals.stock.push_back({query.text(0), query.number(1), query.number(2), query.number(3)});
+    totals.stock.push_back({query.text(0), query.number(1), query.number(2), query.number(3),
+                            query.number(4), query.number(5)});
   }
+}
+
+Result<OutboxDepth> OrderReader::outbox_depth(WallTime now) {
+  Snapshot snapshot(state_->db);
+  if (!snapshot.begun()) return snapshot.begun().error();
+  return state_->outbox_depth(now);
+}
+
+Result<OutboxDepth> OrderReader::State::outbox_depth(WallTime now) {
+  OutboxDepth depth;
+  SL_TRY(depth.unsent, number(count_unsent));
+  SL_TRY(depth.parked, number(count_parked));
+  if (depth.unsent == 0) return depth;
+  SL_TRY(const int64_t oldest_ms, number(select_oldest));
+  depth.oldest_age = std::max<Duration>(Duration(0), now - from_unix_ms(oldest_ms));
+  return depth;
+}
+
+Result<int64_t> OrderReader::State::number(Statement& statement) {
+  Query query(db, statement);
+  SL_TRY(bool is_there, query.next());
+  return is_there ? query.number(0) : 0;
+}
+
+Result<bool> OrderReader::has_unsent(WallTime now) {
+  return Query(state_->db, state_->select_free, to_unix_ms(now)).next();
 }
 
 Status OrderReader::ping() {

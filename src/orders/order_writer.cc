@@ -11,10 +11,6 @@
 namespace sluice::orders {
 namespace {
 
-int64_t to_unix_ms(WallTime at) noexcept {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
-}
-
 int64_t oldest_key_ms(WallTime now) noexcept {
   return to_unix_ms(now - std::chrono::duration_cast<WallTime::duration>(kKeyLife));
 }
@@ -43,14 +39,19 @@ struct OrderWriter::State {
   Result<bool> read_price(OrderLine& line);
   Result<Placed> take(const std::map<std::string_view, int64_t>& units);
   Result<int64_t> available(std::string_view product_id);
-  Status write(const Order& order, const NewOrder& asked, const StoredReply& reply, int64_t now_ms);
+  Result<bool> is_over_limit(const NewOrder& order);
+  Status write(const Order& order, WallTime now);
+  Status write_ledger(const Order& order, const std::map<std::string_view, int64_t>& units,
+                      int64_t now_ms);
+  Result<std::optional<Product>> restock(std::string_view product_id, int64_t quantity,
+                                         int64_t now_ms);
+  Status write_key(const NewOrder& asked, const StoredReply& reply, int64_t now_ms);
 
   Database db;
+  EventWriter events{db};
   Statement begin{"BEGIN IMMEDIATE"};
   Statement commit{"COMMIT"};
-  Statement mark{"SAVEPOINT one_order"};
-  Statement release{"RELEASE one_order"};
-  Statement undo{"ROLLBACK TO one_order"};
+  Savepoint part{db};
   Statement select_key{
       "SELECT fingerprint, order_id, status, body, sold_out, at_ms FROM idempotency_keys "
       "WHERE key = ?"};
@@ -70,8 +71,17 @@ struct OrderWriter::State {
       "UPDATE stock SET available = available + ?2, supplied = supplied + ?2 "
       "WHERE product_id = ?1 RETURNING available"};
   Statement select_product{"SELECT name, price_cents FROM products WHERE id = ?"};
+  Statement count_orders{
+      "SELECT count(*) FROM (SELECT 1 FROM orders WHERE user_id = ? AND status <> 'failed' "
+      "LIMIT ?)"};
   Statement insert_order{
-      "INSERT INTO orders (id, user_id, status, total_cents) VALUES (?, ?, ?, ?)"};
+      "INSERT INTO orders (id, user_id, status, total_cents, version, request_id) "
+      "VALUES (?, ?, ?, ?, ?, ?)"};
+  Statement insert_ledger{
+      "INSERT INTO stock_ledger (product_id, delta, reason, order_id, at_ms) "
+      "VALUES (?, ?, 'order', ?, ?)"};
+  Statement insert_restock{
+      "INSERT INTO stock_ledger (product_id, delta, reason, at_ms) VALUES (?, ?, 'restock', ?)"};
   Statement insert_item{
       "INSERT INTO order_items (order_id, line, product_id, quantity, price_cents) "
       "VALUES (?, ?, ?, ?, ?)"};
@@ -83,6 +93,7 @@ OrderWriter::OrderWriter(Database db) : state_(std::make_unique<State>(std::move
 OrderWriter::~OrderWriter() = default;
 
 Database& OrderWriter::database() noexcept { return state_->db; }
+EventWriter& OrderWriter::events() noexcept { return state_->events; }
 
 Status OrderWriter::begin() { return Query(state_->db, state_->begin).run(); }
 
@@ -98,15 +109,11 @@ Result<Placed> OrderWriter::place(const NewOrder& order, WallTime now) {
   State& state = *state_;
   SL_TRY(auto known, state.find_key(order, now));
   if (known) return *std::move(known);
-  if (Status marked = Query(state.db, state.mark).run(); !marked) return marked.error();
+  if (Status begun = state.part.begin(); !begun) return begun.error();
   auto placed = state.place(order, now);
-  const bool keep = placed && placed->verdict == Verdict::accepted;
-  Status done = Ok{};
-  if (!keep && state.db.is_in_transaction()) done = Query(state.db, state.undo).run();
-  if (done && state.db.is_in_transaction()) done = Query(state.db, state.release).run();
-  if (done) return placed;
-  rollback();  // rather than to commit what was not undone
-  return done.error();
+  const Status done = state.part.end(placed && placed->verdict == Verdict::accepted);
+  if (!done) return done.error();
+  return placed;
 }
 
 Result<std::optional<Placed>> OrderWriter::State::find_key(const NewOrder& order, WallTime now) {
@@ -132,7 +139,11 @@ Result<Placed> OrderWriter::State::place(const NewOrder& asked, WallTime now) {
               std::string(kAccepted),
               0,
               asked.lines,
-              {{std::string(kAccepted), now}}};
+              {{std::string(kAccepted), now}},
+              1,
+              asked.request_id};
+  SL_TRY(bool has_too_many, is_over_limit(asked));
+  if (has_too_many) return Placed{Verdict::user_limit, {}, {}};
   // By product id: two orders take their rows in one order, whatever the database.
   std::map<std::string_view, int64_t> units;
   for (OrderLine& line : order.lines) {
@@ -143,10 +154,14 @@ Result<Placed> OrderWriter::State::place(const NewOrder& asked, WallTime now) {
   }
   SL_TRY(Placed placed, take(units));
   if (placed.verdict != Verdict::accepted) return placed;
-  placed.reply.status = 201;
+  placed.reply.status = asked.reply_status;
   placed.reply.order_id = order.id;
   placed.reply.body = accepted_body(order);
-  if (Status done = write(order, asked, placed.reply, to_unix_ms(now)); !done) return done.error();
+  Status done = write(order, now);
+  if (done) done = write_ledger(order, units, to_unix_ms(now));
+  if (done) done = write_key(asked, placed.reply, to_unix_ms(now));
+  if (done) done = events.add(make_event(order, asked.traceparent, now));
+  if (!done) return done.error();
   return placed;
 }
 
@@ -177,38 +192,75 @@ Result<int64_t> OrderWriter::State::available(std::string_view product_id) {
   return is_there ? query.number(0) : 0;
 }
 
-Status OrderWriter::State::write(const Order& order, const NewOrder& asked,
-                                 const StoredReply& reply, int64_t now_ms) {
-  Status done =
-      Query(db, insert_order, order.id, order.user_id, order.status, order.total_cents).run();
+// Exact, since only one transaction writes at a time.
+Result<bool> OrderWriter::State::is_over_limit(const NewOrder& order) {
+  if (order.user_limit == 0) return false;
+  Query query(db, count_orders, order.user_id, order.user_limit);
+  SL_TRY(bool is_there, query.next());
+  return is_there && query.number(0) >= order.user_limit;
+}
+
+Status OrderWriter::State::write(const Order& order, WallTime now) {
+  Status done = Query(db, insert_order, order.id, order.user_id, order.status, order.total_cents,
+                      order.version, order.request_id)
+                    .run();
   for (size_t i = 0; done && i < order.lines.size(); ++i) {
     const OrderLine& line = order.lines[i];
     done = Query(db, insert_item, order.id, static_cast<int64_t>(i), line.product_id, line.quantity,
                  line.price_cents)
                .run();
   }
-  if (done) done = Query(db, insert_state, order.id, int64_t{0}, order.status, now_ms).run();
   if (!done) return done;
+  return Query(db, insert_state, order.id, order.version, order.status, to_unix_ms(now)).run();
+}
+
+Status OrderWriter::State::write_ledger(const Order& order,
+                                        const std::map<std::string_view, int64_t>& units,
+                                        int64_t now_ms) {
+  for (const auto& [product_id, quantity] : units) {
+    Status done = Query(db, insert_ledger, product_id, -quantity, order.id, now_ms).run();
+    if (!done) return done;
+  }
+  return Ok{};
+}
+
+Status OrderWriter::State::write_key(const NewOrder& asked, const StoredReply& reply,
+                                     int64_t now_ms) {
   const std::string sold_out = joined(reply.sold_out);
   return Query(db, insert_key, asked.key, asked.fingerprint, reply.order_id,
                static_cast<int64_t>(reply.status), reply.body, sold_out, now_ms)
       .run();
 }
 
-Result<std::optional<Product>> OrderWriter::restock(std::string_view product_id, int64_t quantity) {
+Result<std::optional<Product>> OrderWriter::restock(std::string_view product_id, int64_t quantity,
+                                                    WallTime now) {
   State& state = *state_;
+  if (Status begun = state.part.begin(); !begun) return begun.error();
+  auto product = state.restock(product_id, quantity, to_unix_ms(now));
+  const Status done = state.part.end(product.has_value());
+  if (!done) return done.error();
+  return product;
+}
+
+Result<std::optional<Product>> OrderWriter::State::restock(std::string_view product_id,
+                                                           int64_t quantity, int64_t now_ms) {
   Product product;
   product.id = product_id;
   {
-    Query query(state.db, state.select_product, product_id);
+    Query query(db, select_product, product_id);
     SL_TRY(bool is_there, query.next());
     if (!is_there) return std::optional<Product>();
     product.name = query.text(0);
     product.price_cents = query.number(1);
   }
-  Query query(state.db, state.add_units, product_id, quantity);
-  SL_TRY(bool is_added, query.next());
-  if (is_added) product.stock = query.number(0);
+  {
+    Query query(db, add_units, product_id, quantity);
+    SL_TRY(bool is_added, query.next());
+    if (is_added) product.stock = query.number(0);
+  }
+  if (Status noted = Query(db, insert_restock, product_id, quantity, now_ms).run(); !noted) {
+    return noted.error();
+  }
   return std::optional(std::move(product));
 }
 

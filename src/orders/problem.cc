@@ -22,8 +22,10 @@ const ProblemRow& problem_row(Problem problem) noexcept {
 proxy::HandlerReply problem_reply(const Refusal& refusal) {
   const ProblemRow& row = problem_row(refusal.problem);
   proxy::HandlerReply reply = problem_reply(row, refusal.detail);
-  if (row.status == 503 || refusal.problem == Problem::kInProgress) {
-    reply.fields.emplace_back("Retry-After", "1");
+  const bool is_passing = row.status == 503 || row.status == 429;
+  if (is_passing || refusal.problem == Problem::kInProgress) {
+    // An order of the user may yet fail and make room, but not within a second.
+    reply.fields.emplace_back("Retry-After", refusal.problem == Problem::kUserLimit ? "60" : "1");
   }
   return reply;
 }

@@ -55,6 +55,8 @@ Result<Database> Database::open(const std::string& path, Mode mode) {
   // Settings that do not look into the file, which another process may hold at this moment.
   const int set = sqlite3_db_config(raw, SQLITE_DBCONFIG_ENABLE_FKEY, 1, nullptr);
   if (set != SQLITE_OK) return sqlite_error(set);
+  // What a savepoint may have to undo is kept in memory: as a file it is most of what is written.
+  SL_TRY([[maybe_unused]] Ok kept, db.run("PRAGMA temp_store = MEMORY"));
   if (mode == Mode::read) {
     SL_TRY([[maybe_unused]] Ok ok, db.run("PRAGMA query_only = ON"));
   }
@@ -81,6 +83,18 @@ Result<sqlite3_stmt*> Statement::get(Database& db) noexcept {
     if (rc != SQLITE_OK) return sqlite_error(rc);
   }
   return statement_.get();
+}
+
+Status Savepoint::begin() noexcept { return Query(db_, mark_).run(); }
+
+Status Savepoint::end(bool keep) noexcept {
+  Status done = Ok{};
+  // SQLite may have rolled back all by itself.
+  if (!keep && db_.is_in_transaction()) done = Query(db_, undo_).run();
+  if (done && db_.is_in_transaction()) done = Query(db_, release_).run();
+  // Rather undo everything than commit what was not undone.
+  if (!done && db_.is_in_transaction()) static_cast<void>(db_.run("ROLLBACK").has_value());
+  return done;
 }
 
 void Query::begin(Database& db, Statement& statement) noexcept {

@@ -134,7 +134,7 @@ class WriteThread {
       if (job->error()) error = job->error();
       if (!writer_.database().is_in_transaction()) break;
     }
-    if (!error) error = forget_old_keys();
+    if (!error) error = forget();
     if (error) log_failure("writing", error, writer_.database().last_error());
     // A failure may have undone it all.
     if (writer_.database().is_in_transaction()) error = commit();
@@ -150,11 +150,13 @@ class WriteThread {
     return committed.error();
   }
 
-  Error forget_old_keys() {
+  Error forget() {
     const TimePoint now = monotonic_now();
     if (now < forget_at_) return {};
     forget_at_ = now + kForgetEvery;
-    return writer_.forget_old_keys(wall_now()).error();
+    Status done = writer_.forget_old_keys(wall_now());
+    if (done) done = writer_.events().forget_old_events(wall_now());
+    return done.error();
   }
 
   AnswerDoor& door_;
@@ -165,7 +167,7 @@ class WriteThread {
   std::thread thread_;
 };
 
-class SqliteStore final : public OrderStore {
+class SqliteStore final : public ShopStore {
  public:
   SqliteStore(loop::Loop& loop, std::string path, Database write, Database read, Database count)
       : text_("sqlite:" + std::move(path)),
@@ -186,7 +188,7 @@ class SqliteStore final : public OrderStore {
     ask<std::optional<Product>>(
         writes_.queue(),
         [this, id = std::move(product_id), quantity] {
-          return writes_.writer().restock(id, quantity);
+          return writes_.writer().restock(id, quantity, wall_now());
         },
         std::move(answer));
   }
@@ -225,6 +227,58 @@ class SqliteStore final : public OrderStore {
         reads_.queue(), [this] { return reads_.reader().ping(); }, std::move(answer));
   }
 
+  // An empty outbox is found out without taking the write lock from the others.
+  void take_unsent(size_t most, Duration lease, Answer<std::vector<TakenEvent>> answer) override {
+    ask<bool>(
+        reads_.queue(), [this] { return reads_.reader().has_unsent(wall_now()); },
+        [this, most, lease, answer = std::move(answer)](Result<bool> found) {
+          if (!found) return answer(found.error());
+          if (!*found) return answer(std::vector<TakenEvent>());
+          ask<std::vector<TakenEvent>>(
+              writes_.queue(),
+              [this, most, lease] { return events().take_unsent(most, lease, wall_now()); },
+              answer);
+        });
+  }
+
+  void mark_sent(std::vector<std::string> event_ids, Answer<Ok> answer) override {
+    ask<Ok>(
+        writes_.queue(),
+        [this, ids = std::move(event_ids)] { return events().mark_sent(ids, wall_now()); },
+        std::move(answer));
+  }
+
+  void give_back(std::vector<std::string> event_ids, Duration after, Answer<Ok> answer) override {
+    const WallTime until = wall_now() + std::chrono::duration_cast<WallTime::duration>(after);
+    ask<Ok>(
+        writes_.queue(),
+        [this, ids = std::move(event_ids), until] { return events().give_back(ids, until); },
+        std::move(answer));
+  }
+
+  void outbox_depth(Answer<OutboxDepth> answer) override {
+    ask<OutboxDepth>(
+        reads_.queue(), [this] { return reads_.reader().outbox_depth(wall_now()); },
+        std::move(answer));
+  }
+
+  void apply(Event event, Handling handling, Answer<Applied> answer) override {
+    ask<Applied>(
+        writes_.queue(),
+        [this, event = std::move(event), handling = std::move(handling)] {
+          return events().apply(event, handling, wall_now());
+        },
+        std::move(answer));
+  }
+
+  void park(Event event, std::string consumer, std::string reason, Answer<Ok> answer) override {
+    ask<Ok>(
+        writes_.queue(),
+        [this, event = std::move(event), consumer = std::move(consumer),
+         reason = std::move(reason)] { return events().park(event, consumer, reason, wall_now()); },
+        std::move(answer));
+  }
+
   size_t queue_depth() const noexcept override { return writes_.depth(); }
   std::string_view text() const noexcept override { return text_; }
 
@@ -240,6 +294,8 @@ class SqliteStore final : public OrderStore {
     door_.hand_back(std::move(jobs));
   }
 
+  EventWriter& events() noexcept { return writes_.writer().events(); }
+
   std::string text_;
   AnswerDoor door_;
   WriteThread writes_;
@@ -248,7 +304,7 @@ class SqliteStore final : public OrderStore {
 };
 
 OpenedStore failed(const std::string& path, std::string_view why) {
-  return {nullptr, fmt::format("cannot use the database {}: {}", path, why)};
+  return {nullptr, fmt::format("cannot use the database {}: {}", path, why), false, 0};
 }
 
 }  // namespace
@@ -269,6 +325,7 @@ OpenedStore open_sqlite_store(loop::Loop& loop, const std::string& path,
   opened.store = std::make_unique<SqliteStore>(loop, path, *std::move(write), *std::move(read),
                                                *std::move(count));
   opened.is_new = schema.is_new;
+  opened.migrated_from = schema.migrated_from;
   return opened;
 }
 

@@ -37,8 +37,11 @@ struct OrderLine {
   bool operator==(const OrderLine&) const = default;
 };
 
-// Every order begins here; a later version moves it on.
+// The states of an order; event.h has its way through them.
 inline constexpr std::string_view kAccepted = "accepted";
+inline constexpr std::string_view kPaid = "paid";
+inline constexpr std::string_view kShipped = "shipped";
+inline constexpr std::string_view kFailed = "failed";
 
 struct StateChange {
   std::string state;
@@ -52,6 +55,8 @@ struct Order {
   int64_t total_cents = 0;
   std::vector<OrderLine> lines;      // as they were ordered
   std::vector<StateChange> history;  // oldest first
+  int64_t version = 1;               // counts its states: moves together with the status
+  std::string request_id;            // of the HTTP request that made it
 };
 
 // A request that is well formed; whether it can be met the store will tell.
@@ -60,6 +65,10 @@ struct NewOrder {
   std::vector<OrderLine> lines;  // prices are not filled in
   std::string key;               // Idempotency-Key
   std::string fingerprint;       // of user and lines: the same key may not come with another
+  std::string request_id;        // goes into the event
+  std::string traceparent;       // goes into the event; "": none
+  int reply_status = 201;        // what is answered, and stored, when it is accepted
+  int64_t user_limit = 0;        // most orders of this user that did not fail; 0: no limit
 };
 
 // What was answered to a key, to be answered again.
@@ -76,6 +85,7 @@ enum class Verdict : uint8_t {
   key_reused,       // the key was used for something else
   unknown_product,  // nothing was changed
   sold_out,         // of one product there is less than was asked for; nothing was changed
+  user_limit,       // the user has so many orders already; nothing was changed
 };
 
 struct Placed {
@@ -90,14 +100,20 @@ struct StockTotals {
   std::string product_id;
   int64_t supplied = 0;   // at the start and by restocks
   int64_t available = 0;  // left
-  int64_t sold = 0;       // in orders
-  int64_t drift() const noexcept { return supplied - available - sold; }
+  int64_t held = 0;       // in accepted orders
+  int64_t sold = 0;       // in paid and shipped orders
+  int64_t ledger = 0;     // sum of the stock ledger, which must be what is available
+  int64_t drift() const noexcept { return supplied - available - held - sold; }
+  int64_t ledger_drift() const noexcept { return ledger - available; }
 };
 
 // All of one moment.
 struct Totals {
   std::vector<std::pair<std::string, int64_t>> orders;  // by state
   std::vector<StockTotals> stock;
+  int64_t outbox = 0;         // events that wait in the outbox
+  Duration outbox_oldest{0};  // how long the oldest of them waits
+  int64_t parked = 0;         // events that could not be handled
 };
 
 }  // namespace sluice::orders

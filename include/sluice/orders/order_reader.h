@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sluice/base/error.h"
+#include "sluice/orders/event_store.h"
 #include "sluice/orders/order.h"
 #include "sluice/orders/sqlite_db.h"
 
@@ -27,7 +28,10 @@ class OrderReader {
   Result<std::optional<Order>> order(std::string_view id);
   Result<std::vector<Order>> orders_of(std::string_view user_id, int64_t most);
   // Counts all orders and their lines: takes as long as there are many.
-  Result<Totals> totals();
+  Result<Totals> totals(WallTime now = wall_now());
+  Result<OutboxDepth> outbox_depth(WallTime now);
+  // Whether an event waits that nobody holds.
+  Result<bool> has_unsent(WallTime now);
   Status ping();
 
  private:

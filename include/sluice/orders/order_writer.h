@@ -11,6 +11,7 @@
 
 #include "sluice/base/clock.h"
 #include "sluice/base/error.h"
+#include "sluice/orders/event_writer.h"
 #include "sluice/orders/order.h"
 #include "sluice/orders/sqlite_db.h"
 
@@ -29,11 +30,14 @@ class OrderWriter {
   Status commit();
   void rollback();
   Database& database() noexcept;
+  // The other side of the same connection, for the same transactions.
+  EventWriter& events() noexcept;
 
   // Each changes either all that it is about or nothing. An Error after which
   // database().is_in_transaction() is false has undone the whole transaction.
   Result<Placed> place(const NewOrder& order, WallTime now);
-  Result<std::optional<Product>> restock(std::string_view product_id, int64_t quantity);
+  Result<std::optional<Product>> restock(std::string_view product_id, int64_t quantity,
+                                         WallTime now);
   // Forgets keys that are older than kKeyLife, some hundred in one call.
   Status forget_old_keys(WallTime now);
 

@@ -43,7 +43,7 @@ struct Checked {
   explicit operator bool() const noexcept { return !is_refused; }
 };
 
-// With Retry-After on 503 and in_progress.
+// With Retry-After on 429, 503 and in_progress.
 proxy::HandlerReply problem_reply(const Refusal& refusal);
 // One that is not in the table.
 proxy::HandlerReply problem_reply(const ProblemRow& row, std::string_view detail);

@@ -17,6 +17,14 @@
 
 namespace sluice::orders {
 
+// How the tables keep time.
+inline int64_t to_unix_ms(WallTime at) noexcept {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
+}
+inline WallTime from_unix_ms(int64_t ms) noexcept {
+  return WallTime(std::chrono::milliseconds(ms));
+}
+
 Error sqlite_error(int rc) noexcept;
 inline bool is_busy(Error error) noexcept { return error.code() == Errc::kQueueTimeout; }
 
@@ -94,6 +102,21 @@ class Query {
   sqlite3_stmt* statement_ = nullptr;
   int next_parameter_ = 1;
   Error error_;
+};
+
+// A part of a transaction that can be undone alone. Dies before its Database.
+class Savepoint {
+ public:
+  explicit Savepoint(Database& db) noexcept : db_(db) {}
+  Status begin() noexcept;
+  // Keeps or undoes what came since begin(). An Error has undone the whole transaction.
+  Status end(bool keep) noexcept;
+
+ private:
+  Database& db_;
+  Statement mark_{"SAVEPOINT part"};
+  Statement release_{"RELEASE part"};
+  Statement undo_{"ROLLBACK TO part"};
 };
 
 }  // namespace sluice::orders

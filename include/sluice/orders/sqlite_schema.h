@@ -1,4 +1,4 @@
-// The tables of the order database, made when they are missing.
+// The tables of the order database: made when they are missing, brought up when they are older.
 #pragma once
 
 #include <string>
@@ -10,15 +10,15 @@
 
 namespace sluice::orders {
 
-inline constexpr int64_t kSchemaVersion = 1;
-
 struct SchemaResult {
-  std::string problem;  // "": all is well
-  bool is_new = false;  // the tables were made and seeded just now
+  std::string problem;        // "": all is well
+  bool is_new = false;        // the tables were made, or got their first products, just now
+  int64_t migrated_from = 0;  // their version before they were brought up; 0: as they were
 };
 
-// Makes `db` a database of orders, or finds that it is one already. Several processes may do it at
-// once: one makes the tables and seeds them, in one transaction.
+// Makes `db` a database of orders, or finds that it is one already, and brings older tables to
+// kSchemaVersion. Several processes may do it at once: one does it all, in one transaction.
+// Processes of an older version must not run on the database any more.
 SchemaResult prepare_schema(Database& db, const Patience& patience, Random& random,
                             const std::vector<Product>& seed);
 

@@ -5,20 +5,13 @@
 // answered after its commit.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "sluice/loop/loop.h"
-#include "sluice/orders/order_store.h"
+#include "sluice/orders/open_store.h"
 
 namespace sluice::orders {
-
-struct OpenedStore {
-  std::unique_ptr<OrderStore> store;
-  std::string problem;  // why there is none, in one line
-  bool is_new = false;  // the database was made and seeded just now
-};
 
 // Blocks; for start-up. The store must die before the loop.
 OpenedStore open_sqlite_store(loop::Loop& loop, const std::string& path,

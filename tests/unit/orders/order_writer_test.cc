@@ -138,7 +138,7 @@ TEST_CASE("orders/order_writer: an order is met whole or changes nothing") {
   CHECK(store.order_count() == 0);
   for (const StockTotals& stock : store.totals().stock) {
     CHECK(stock.available == 10);
-    CHECK(stock.sold == 0);
+    CHECK(stock.held == 0);
   }
   // A refusal does not use up its key.
   placed = test::place(writer, new_order("k1", {{"p1", 1, 0}}));
@@ -204,7 +204,7 @@ TEST_CASE("orders/order_writer: SQL in every field is data") {
   REQUIRE(placed);
   CHECK(placed->verdict == Verdict::accepted);
   CHECK(test::place(writer, new_order("k", {{sql, 1, 0}}))->verdict == Verdict::unknown_product);
-  CHECK_FALSE(*writer.restock(sql, 1));
+  CHECK_FALSE(*writer.restock(sql, 1, wall_now()));
   OrderReader reader = test::reader_on(store.path);
   CHECK_FALSE(*reader.order(sql));
   CHECK_FALSE(*reader.product(sql));
@@ -219,14 +219,14 @@ TEST_CASE("orders/order_writer: a restock adds stock of a product that there is"
   Store store;
   OrderWriter writer = test::writer_on(store.path);
   CHECK(test::place(writer, new_order("k1", {{"p1", 10, 0}}))->verdict == Verdict::accepted);
-  auto product = writer.restock("p1", 5);
+  auto product = writer.restock("p1", 5, wall_now());
   REQUIRE(product);
   CHECK(**product == Product{"p1", "Coffee mug", 1299, 5});
-  CHECK_FALSE(*writer.restock("p9", 5));
+  CHECK_FALSE(*writer.restock("p9", 5, wall_now()));
   CHECK(test::place(writer, new_order("k2", {{"p1", 5, 0}}))->verdict == Verdict::accepted);
   const StockTotals stock = store.totals().stock[0];
   CHECK(stock.supplied == 15);
-  CHECK(stock.sold == 15);
+  CHECK(stock.held == 15);
   CHECK(stock.drift() == 0);
 }
 

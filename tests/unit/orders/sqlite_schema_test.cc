@@ -74,7 +74,7 @@ TEST_CASE("orders/sqlite_schema: a file that is no order database is told from o
   CHECK(test::prepare(newer, default_seed()).problem == "");
   CHECK(run_sql(newer, "UPDATE schema_version SET version = 9") == "");
   CHECK(test::prepare(newer, default_seed()).problem ==
-        "its tables are of version 9, this program knows version 1");
+        "its tables are of version 9, this program knows version 2");
 }
 
 TEST_CASE("orders/sqlite_schema: a seed that the database refuses leaves no half-made tables") {

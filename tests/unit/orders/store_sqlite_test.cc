@@ -27,7 +27,7 @@ struct Opened {
   test::TemporaryFolder folder;
   std::string path;
   loop::Loop loop;
-  std::unique_ptr<OrderStore> store;
+  std::unique_ptr<ShopStore> store;
 };
 
 struct Tally {
@@ -111,7 +111,7 @@ TEST_CASE("orders/store_sqlite: orders at once are committed in groups, and none
   REQUIRE(totals->orders.size() == 1);
   CHECK(totals->orders[0] == std::pair<std::string, int64_t>("accepted", kStock));
   CHECK(totals->stock[0].available == 0);
-  CHECK(totals->stock[0].sold == kStock);
+  CHECK(totals->stock[0].held == kStock);
 }
 
 TEST_CASE("orders/store_sqlite: three processes on one file sell exactly N") {

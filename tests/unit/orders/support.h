@@ -69,7 +69,7 @@ inline OrderReader reader_on(const std::string& path) {
 }
 
 inline NewOrder new_order(std::string key, std::vector<OrderLine> lines) {
-  NewOrder order{"u1", std::move(lines), std::move(key), {}};
+  NewOrder order{"u1", std::move(lines), std::move(key), {}, {}, {}};
   for (const OrderLine& line : order.lines) {
     order.fingerprint += line.product_id + " " + std::to_string(line.quantity) + ";";
   }
