@@ -32,7 +32,7 @@ int serve(const std::string& file) {
   fmt::print(stderr, "{}", config::format_text(loaded.diagnostics, wants_color(STDERR_FILENO)));
   if (!loaded.ok()) return complain("not started: " + file + " has errors", kNotWell);
   raise_descriptor_limit();
-  Control control(file, loaded.config->resolved_workers());
+  Control control(file, loaded.config->resolved_workers(), loaded.config->cache.memory.size);
   const std::string problems = control.start(std::move(*loaded.config));
   if (!problems.empty()) return complain("not started: " + problems, kNotWell);
   control.run();

@@ -76,9 +76,9 @@ std::string pools_text(const std::vector<config::Pool>& pools) {
 
 }  // namespace
 
-Control::Control(std::string file, uint32_t workers)
+Control::Control(std::string file, uint32_t workers, size_t cache_size)
     : passed_(take_passed_sockets()),
-      engine_(loop_, workers),
+      engine_(loop_, workers, cache_size),
       api_(*this, engine_.stats(), engine_.names()),
       door_(loop_, api_, engine_.names()),
       reloader_(std::move(file),

@@ -35,7 +35,7 @@ cache::SharedSettings shared_settings(const config::CacheRedis& redis) {
 
 }  // namespace
 
-Engine::Engine(loop::Loop& loop, uint32_t workers)
+Engine::Engine(loop::Loop& loop, uint32_t workers, size_t cache_size)
     : loop_(loop),
       logs_(std::make_shared<Logs>(workers)),
       block_(stats_.add_block()),
@@ -43,7 +43,7 @@ Engine::Engine(loop::Loop& loop, uint32_t workers)
       health_(loop, block_.counters),
       ceiling_(std::make_shared<downstream::ClientCeiling>(
           downstream::ClientCeiling::for_limit(open_files_limit(), workers))),
-      cache_({}, kSecret, workers),
+      cache_({.size = cache_size}, kSecret, workers),
       purges_(loop, cache_, block_.counters),
       fleet_(workers, {loop, stats_, names_, *logs_, cache_, purges_}) {
   log_attach(&logs_->diagnostics(workers));

@@ -24,7 +24,8 @@ namespace sluice::server {
 
 class Control final : public admin::Port {
  public:
-  Control(std::string file, uint32_t workers);
+  // `cache_size`: of the memory tier at the start, by which its tables are sized.
+  Control(std::string file, uint32_t workers, size_t cache_size);
   ~Control() override;
 
   // Opens everything and starts the workers; returns "" or the problems, one a line, and then

@@ -41,7 +41,8 @@ struct PreparedDoors {
 
 class Engine {
  public:
-  Engine(loop::Loop& loop, uint32_t workers);
+  // `cache_size`: of the memory tier at the start, by which its tables are sized.
+  Engine(loop::Loop& loop, uint32_t workers, size_t cache_size);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
