@@ -78,6 +78,9 @@ void ask_all(Sluice& sluice, std::vector<Asker>& askers, size_t first, size_t en
     good += asker.good;
   }
   REQUIRE(good == end);
+  // Misses are counted a moment after the answer has left.
+  sluice.wait_for_value("sluice_cache_requests_total", R"(tier="memory",result="miss")",
+                        static_cast<double>(kUrls));
   const Json cache = sluice.status()["cache"];
   CAPTURE(cache.dump());
   CHECK(cache["bytes"] <= cache["limit"]);
