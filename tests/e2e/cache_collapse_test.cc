@@ -306,6 +306,7 @@ TEST_CASE("e2e/collapse: an answer that is not stored frees all who wait at once
   std::vector<Wire> clients = connect_all(sluice, 30);
   for (Wire& client : clients) client.send(request_text());
   sluice.wait_for_value("sluice_cache_collapsed_total", "", 29);
+  origin.wait_for_requests(1);
   CHECK(origin.requests().size() == 1);
   first.open();
   origin.wait_for_requests(30);  // all at the same time
