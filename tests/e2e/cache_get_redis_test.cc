@@ -342,7 +342,8 @@ TEST_CASE(
     for (Sluice* each : {&a, &b}) {
       CHECK(each->value("sluice_cache_requests_total", "tier=\"redis\",result=\"late\"") == 0);
       CHECK(each->value("sluice_cache_redis_writes_skipped_total", "") == 0);
-      for (const Json& server : each->status()["cache"]["servers"]) {
+      const Json status = each->status();
+      for (const Json& server : status["cache"]["servers"]) {
         CHECK(server["subscribed"] == true);
         CHECK(server["error"] == "");
       }
