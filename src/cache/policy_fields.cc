@@ -76,7 +76,8 @@ std::span<const http::Field> update_fields(const http::FieldList& stored,
   for (const http::Field& field : stored) {
     if (!is_replaced(field, fresh)) new (&out[count++]) http::Field(field);
   }
-  // The cookie of a 304 is that client's (section 7.3), unless the endpoint has one in what all get.
+  // The cookie of a 304 is that client's (section 7.3), unless the endpoint has one in what all
+  // get.
   const bool takes_cookies = stored.has(FieldId::kSetCookie);
   for (const http::Field& field : fresh) {
     const bool is_refused = field.id == FieldId::kSetCookie && !takes_cookies;

@@ -35,8 +35,8 @@ struct alignas(std::max_align_t) Storage {
 // All bytes at once: each half of a byte becomes a byte of its own, and then its digit.
 #ifdef __SSE2__
 void write_hex(char* out, uint64_t high, uint64_t low) noexcept {
-  const __m128i bytes = _mm_set_epi64x(static_cast<int64_t>(htobe64(low)),
-                                       static_cast<int64_t>(htobe64(high)));
+  const __m128i bytes =
+      _mm_set_epi64x(static_cast<int64_t>(htobe64(low)), static_cast<int64_t>(htobe64(high)));
   const __m128i mask = _mm_set1_epi8(0x0F);
   const __m128i upper = _mm_and_si128(_mm_srli_epi64(bytes, 4), mask);
   const __m128i lower = _mm_and_si128(bytes, mask);
