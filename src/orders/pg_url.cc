@@ -113,6 +113,11 @@ PgUrl parse_pg_url(std::string_view url) {
   address.password = value_of(address, "password");
   const std::string host = value_of(address, "host");
   if (host.find(',') != std::string::npos) return wrong("more than one host is not supported");
+  const std::string port = value_of(address, "port");
+  const auto number = parse_decimal(port);
+  if (!port.empty() && (!number || *number < 1 || *number > 65535)) {
+    return wrong("the port is not 1..65535");
+  }
   if (is_name(host) && value_of(address, "hostaddr").empty()) address.host = host;
   address.text = text_of(address);
   return parsed;

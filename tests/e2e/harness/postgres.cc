@@ -60,7 +60,7 @@ Postgres::Postgres(std::vector<std::string> settings)
 Postgres::~Postgres() {
   if (process_ != nullptr && !process_->poll_exit()) {
     thaw();
-    process_->signal(SIGINT);
+    process_->signal(SIGQUIT);  // at once, without a checkpoint
     if (!process_->wait(kStart)) signal_all(SIGKILL);
   }
   remove_shared_memory();
