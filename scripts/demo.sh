@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# sluice in front of three sluice-orders on one database, with a Redis of its own, until Ctrl-C or TERM.
+# sluice in front of three sluice-orders on one database, with a worker that moves the orders on and a
+# Redis of its own, until Ctrl-C or TERM.
 # Environment: SLUICE, SLUICE_ORDERS (programs), SLUICE_ROOT (this repository), PORT (8080),
 # ADMIN_PORT (9901). Everything it starts it ends; it leaves no file behind.
 set -euo pipefail
@@ -27,6 +28,7 @@ main() {
   folder=$(mktemp -d "${TMPDIR:-/tmp}/sluice-demo.XXXXXX")
   start_redis
   start_orders
+  start_worker
   start_sluice
   tell_what_to_try
   watch
@@ -123,6 +125,11 @@ start_orders() {
   done
 }
 
+start_worker() {
+  launch worker "$orders" work --db "sqlite:$folder/orders.db" --queue embedded --name worker
+  await worker grep -q 'worker works' "$folder/worker.log"
+}
+
 start_sluice() {
   export PORT=$port ADMIN_PORT=$admin_port ACCESS_LOG=$folder/access.log
   launch sluice "$sluice" serve -c "$root/conf/demo.yaml"
@@ -134,17 +141,19 @@ start_sluice() {
 tell_what_to_try() {
   local url=http://127.0.0.1:$port
   cat <<TEXT
-sluice serves $url from three sluice-orders (a, b, c). Try, from another terminal:
+sluice serves $url from three sluice-orders (a, b, c); a worker ships the orders. Try, from another terminal:
 
   curl -i $url/products        # and again: Cache-Status tells a miss, then a hit
   curl -i $url/orders -H 'Content-Type: application/json' -H "Idempotency-Key: \$(cat /proc/sys/kernel/random/uuid)" \\
        -d '{"user_id": "u1", "items": [{"product_id": "p1", "quantity": 1}]}'
+  curl $url/orders?user=u1                   # a moment later it is paid and shipped
   wrk -t2 -c64 -d10s $url/products
   kill -9 ${pids[orders-a]}                  # orders-a dies under load: no GET fails
   $sluice drain orders/b --admin $admin      # and undrain
   $sluice top --admin $admin
 
 Admin page: $admin/       access log: $folder/access.log
+Worker log: $folder/worker.log
 Ctrl-C ends everything.
 
 TEXT
@@ -176,7 +185,7 @@ leave() {
   trap '' INT TERM HUP
   trap - EXIT
   [[ -z $nap ]] || kill "$nap" 2>/dev/null || true
-  for name in sluice orders-a orders-b orders-c redis; do stop "$name"; done
+  for name in sluice worker orders-a orders-b orders-c redis; do stop "$name"; done
   [[ -z $folder ]] || rm -rf "$folder"
   exit "$code"
 }

@@ -7,18 +7,29 @@
 #include "sluice/orders/options.h"
 #include "sluice/orders/server.h"
 #include "sluice/orders/version.h"
+#include "sluice/orders/work.h"
 
-int main(int argc, char** argv) {
-  using namespace sluice;
-  using namespace sluice::orders;
-  install_crash_reports(kVersion);
-  CommandLine line = read_command_line(argc, argv);
-  if (line.action == CommandLine::Action::exit) return line.exit_code;
-  Server server(std::move(line.serve));
-  if (const std::string problem = server.start(); !problem.empty()) {
+using namespace sluice;
+using namespace sluice::orders;
+
+namespace {
+
+template <typename Process>
+int run(Process&& process) {
+  if (const std::string problem = process.start(); !problem.empty()) {
     fmt::print(stderr, "sluice-orders: {}\n", problem);
     return 1;
   }
-  server.run();
+  process.run();
   return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  install_crash_reports(kVersion);
+  CommandLine line = read_command_line(argc, argv);
+  if (line.action == CommandLine::Action::exit) return line.exit_code;
+  if (line.action == CommandLine::Action::work) return run(WorkProcess(std::move(line.work)));
+  return run(Server(std::move(line.serve)));
 }

@@ -12,6 +12,8 @@
 #include <CLI/CLI.hpp>
 
 #include "sluice/base/strings.h"
+#include "sluice/orders/open_queue.h"
+#include "sluice/orders/open_store.h"
 #include "sluice/orders/request_json.h"
 #include "sluice/orders/version.h"
 
@@ -20,9 +22,10 @@ namespace {
 
 // What was given, before it is understood.
 struct Given {
-  std::string listen, database, queue = "embedded", seed_file;
+  std::string listen, seed_file, rate_limit;
   int64_t delay_ms = 0;
-  ServeOptions options;
+  ServeOptions serve;
+  WorkOptions work;
 };
 
 constexpr const char* kLater = "comes in a later version";
@@ -48,26 +51,27 @@ std::string check_listen(const std::string& text, SocketAddress* address) {
   return {};
 }
 
-std::string check_database(const std::string& text, std::string* path) {
-  constexpr std::string_view kSqlite = "sqlite:";
-  if (text.starts_with("postgres://") || text.starts_with("postgresql://")) {
-    return fmt::format("PostgreSQL {}; use sqlite:FILE", kLater);
+// "100/s", or just "100".
+std::string check_rate(const std::string& given, int64_t* rate) {
+  constexpr std::string_view kUnit = "/s";
+  std::string_view text = given;
+  if (text.ends_with(kUnit)) text.remove_suffix(kUnit.size());
+  const auto number = parse_decimal(text);
+  if (!number || *number == 0 || *number > 1'000'000) {
+    return given + " is not N/s, with N in 1..1000000";
   }
-  if (!text.starts_with(kSqlite)) return text + " is not sqlite:FILE";
-  *path = text.substr(kSqlite.size());
-  // Several connections work on it, so it must be a file.
-  if (path->empty() || *path == ":memory:") return text + " names no file";
+  *rate = static_cast<int64_t>(*number);
   return {};
 }
 
-std::string check_queue(const std::string& text) {
-  if (text == "embedded") return {};
-  const size_t end = text.find("://");
-  const std::string scheme = text.substr(0, end);
-  if (end != std::string::npos && (scheme == "amqp" || scheme == "amqps" || scheme == "kafka")) {
-    return fmt::format("{}:// {}; use embedded", scheme, kLater);
-  }
-  return text + " is not embedded";
+std::string check_name(const std::string& name) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+  if (!std::ranges::any_of(name, is_control)) return {};
+  return "control characters cannot stand in a header field";
+}
+
+std::string check_share(double share) {
+  return share >= 0 && share <= 1 ? std::string() : fmt::format("{} is not in 0..1", share);
 }
 
 std::string check_seed_file(const std::string& path, ServeOptions* options) {
@@ -92,19 +96,27 @@ void add_later(CLI::App& app, const char* name, const char* help) {
       ->expected(0, 1);
 }
 
-void add_serve(CLI::App& app, Given& given) {
+// What both commands need to know.
+template <typename Options>
+void add_places(CLI::App& app, Options& options) {
+  app.add_option("--db", options.database, "The database: sqlite:FILE; made when it is missing")
+      ->required()
+      ->type_name("URL");
+  app.add_option("--queue", options.queue, "The queue of events: embedded")
+      ->type_name("URL")
+      ->capture_default_str();
+}
+
+CLI::App& add_serve(CLI::App& app, Given& given) {
   CLI::App& serve = *app.add_subcommand("serve", "Run the order backend in the foreground");
-  ServeOptions& options = given.options;
+  ServeOptions& options = given.serve;
   serve.add_option("--listen", given.listen, "Where: IPV4:PORT, [IPV6]:PORT or unix:PATH")
       ->required()
       ->type_name("ADDRESS");
-  serve.add_option("--db", given.database, "The database: sqlite:FILE; made when it is missing")
-      ->required()
-      ->type_name("URL");
-  serve.add_option("--queue", given.queue, "The queue of events: embedded")
-      ->type_name("URL")
-      ->capture_default_str();
+  add_places(serve, options);
   serve.add_option("--name", options.name, "What X-Backend says; by default the listen address");
+  serve.add_flag("--async", options.is_async,
+                 "Answer 202: the order is written, and goes on in the background");
   serve.add_flag("--allow-restock", options.allow_restock, "Let clients add stock");
   serve
       .add_option("--seed", given.seed_file,
@@ -115,40 +127,77 @@ void add_serve(CLI::App& app, Given& given) {
       ->type_name("MS");
   serve.add_option("--fail-rate", options.fail_rate, "Answer this share of requests 503")
       ->type_name("0..1");
+  serve.add_option("--user-limit", options.user_limit, "Most orders of one user that did not fail")
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("N");
+  serve.add_option("--rate-limit", given.rate_limit, "Most orders a second in this process")
+      ->type_name("N/s");
   add_later(serve, "--stock", "A stock gate in Redis");
-  add_later(serve, "--async", "Answer 202 before the order is written");
-  add_later(serve, "--user-limit", "Most orders of a user");
-  add_later(serve, "--rate-limit", "Most orders a second");
   add_later(serve, "--purge", "Purge caches elsewhere");
+  return serve;
+}
+
+CLI::App& add_work(CLI::App& app, Given& given) {
+  CLI::App& work = *app.add_subcommand("work", "Work off events: orders are paid and shipped");
+  WorkOptions& options = given.work;
+  add_places(work, options);
+  work.add_option("--name", options.name, "What the worker calls itself");
+  work.add_option("--fail-payments", options.fail_payments,
+                  "Payment fails for this share of orders; their units go back to the stock")
+      ->type_name("0..1");
+  work.add_option("--attempts", options.most_attempts,
+                  "How often an event without its order is tried before it is parked")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N")
+      ->capture_default_str();
+  return work;
+}
+
+// A check and the option it is about; the first that has something to say is told.
+struct Check {
+  const char* option;
+  std::function<std::string()> run;
+};
+
+std::string first_problem(const std::vector<Check>& checks) {
+  for (const Check& check : checks) {
+    const std::string what = check.run();
+    if (!what.empty()) return fmt::format("{}: {}", check.option, what);
+  }
+  return {};
 }
 
 // Turns texts into values; "" or "--option: what is wrong".
-std::string understand(Given& given) {
-  const auto wrong = [](const char* option, const std::string& what) {
-    return what.empty() ? what : fmt::format("{}: {}", option, what);
-  };
-  ServeOptions& options = given.options;
-  std::string problem = wrong("--listen", check_listen(given.listen, &options.listen));
-  if (problem.empty()) problem = wrong("--db", check_database(given.database, &options.database));
-  if (problem.empty()) problem = wrong("--queue", check_queue(given.queue));
-  if (problem.empty() && !given.seed_file.empty()) {
-    problem = wrong("--seed", check_seed_file(given.seed_file, &options));
-  }
-  if (problem.empty() && !(options.fail_rate >= 0 && options.fail_rate <= 1)) {
-    problem = fmt::format("--fail-rate: {} is not in 0..1", options.fail_rate);
-  }
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
-  if (problem.empty() && std::ranges::any_of(options.name, is_control)) {
-    problem = "--name: control characters cannot stand in a header field";
-  }
+std::string understand_serve(Given& given) {
+  ServeOptions& options = given.serve;
   options.delay = std::chrono::milliseconds(given.delay_ms);
-  if (!options.has_seed_file) options.seed = default_seed();
-  return problem;
+  options.seed = default_seed();
+  const auto seed = [&] {
+    return given.seed_file.empty() ? std::string() : check_seed_file(given.seed_file, &options);
+  };
+  const auto rate = [&] {
+    return given.rate_limit.empty() ? std::string()
+                                    : check_rate(given.rate_limit, &options.rate_limit);
+  };
+  return first_problem({{"--listen", [&] { return check_listen(given.listen, &options.listen); }},
+                        {"--db", [&] { return database_url_problem(options.database); }},
+                        {"--queue", [&] { return queue_url_problem(options.queue); }},
+                        {"--seed", seed},
+                        {"--fail-rate", [&] { return check_share(options.fail_rate); }},
+                        {"--rate-limit", rate},
+                        {"--name", [&] { return check_name(options.name); }}});
+}
+
+std::string understand_work(const WorkOptions& options) {
+  return first_problem({{"--db", [&] { return database_url_problem(options.database); }},
+                        {"--queue", [&] { return queue_url_problem(options.queue); }},
+                        {"--fail-payments", [&] { return check_share(options.fail_payments); }},
+                        {"--name", [&] { return check_name(options.name); }}});
 }
 
 CommandLine usage_error(const std::string& problem) {
   fmt::print(stderr, "sluice-orders: {}\nRun sluice-orders --help for usage.\n", problem);
-  return {CommandLine::Action::exit, 2, {}};
+  return {CommandLine::Action::exit, 2, {}, {}};
 }
 
 }  // namespace
@@ -159,9 +208,8 @@ CommandLine read_command_line(int argc, char** argv) {
   app.set_version_flag("--version", fmt::format("sluice-orders {}", kVersion));
   app.require_subcommand(1);
   Given given;
-  add_serve(app, given);
-  CLI::App& work = *app.add_subcommand("work", fmt::format("Work off events ({})", kLater));
-  work.allow_extras();
+  const CLI::App& serve = add_serve(app, given);
+  add_work(app, given);
 
   try {  // CLI11 reports by exceptions
     app.parse(argc, argv);
@@ -172,9 +220,11 @@ CommandLine read_command_line(int argc, char** argv) {
     }
     return usage_error(error.what());
   }
-  if (work.parsed()) return usage_error(fmt::format("work: {}", kLater));
-  if (std::string problem = understand(given); !problem.empty()) return usage_error(problem);
-  return {CommandLine::Action::serve, 0, std::move(given.options)};
+  const bool is_serve = serve.parsed();
+  const std::string problem = is_serve ? understand_serve(given) : understand_work(given.work);
+  if (!problem.empty()) return usage_error(problem);
+  return {is_serve ? CommandLine::Action::serve : CommandLine::Action::work, 0,
+          std::move(given.serve), std::move(given.work)};
 }
 
 }  // namespace sluice::orders

@@ -6,8 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "sluice/http/forwarding.h"
+#include "sluice/orders/openapi.h"
 #include "sluice/orders/reply_json.h"
 #include "sluice/orders/request_json.h"
+#include "sluice/stats/prometheus.h"
 
 namespace sluice::orders {
 namespace {
@@ -16,7 +19,22 @@ using proxy::HandlerReply;
 
 // Faults on purpose are for what clients want, not for what watches over it.
 bool has_faults(Resource resource) noexcept {
-  return resource != Resource::healthz && resource != Resource::status;
+  switch (resource) {
+    case Resource::healthz:
+    case Resource::readyz:
+    case Resource::status:
+    case Resource::metrics:
+    case Resource::openapi:
+      return false;
+    case Resource::products:
+    case Resource::product:
+    case Resource::restock:
+    case Resource::orders:
+    case Resource::order:
+    case Resource::none:
+      return true;
+  }
+  return true;
 }
 
 std::string group_of(std::string_view product_id) {
@@ -67,7 +85,8 @@ Refusal to_refusal(const Placed& placed) {
 OrderApi::OrderApi(loop::Loop& loop, OrderStore& store, ApiOptions options)
     : store_(store),
       options_(std::move(options)),
-      timer_(loop::Timer::make<&OrderApi::on_due>(loop, this)) {}
+      timer_(loop::Timer::make<&OrderApi::on_due>(loop, this)),
+      rate_limit_(options_.rate_limit) {}
 
 void OrderApi::handle(Call call) {
   if (options_.delay == Duration(0) || !has_faults(parse_target(call->request().path).resource)) {
@@ -138,18 +157,15 @@ void OrderApi::get(const Call& call, const Target& target) {
     case Resource::orders:
       return get_orders(call);
     case Resource::status:
-      return store_.totals(answer<Totals>(call, [this](const Totals& totals) {
-        HandlerReply reply =
-            json(status_body({options_.name, store_.text(), store_.queue_depth()}, totals));
-        set_no_store(reply);
-        return reply;
-      }));
+    case Resource::metrics:
+      return get_totals(call, target.resource == Resource::metrics);
+    case Resource::readyz:
+      if (is_draining_) return refuse(call, Refusal{Problem::kDraining, {}});
+      return get_health(call);
     case Resource::healthz:
-      return store_.ping(answer<Ok>(call, [](const Ok&) {
-        HandlerReply reply{200, {{"Content-Type", "text/plain"}}, "ok\n"};
-        set_no_store(reply);
-        return reply;
-      }));
+      return get_health(call);
+    case Resource::openapi:
+      return reply(call, json(std::string(openapi_document())));
     case Resource::restock:
     case Resource::none:
       break;
@@ -168,6 +184,25 @@ void OrderApi::get_orders(const Call& call) {
                    }));
 }
 
+void OrderApi::get_totals(const Call& call, bool as_metrics) {
+  store_.totals(answer<Totals>(call, [this, as_metrics](const Totals& totals) {
+    const StatusFacts facts{options_.name, store_.text(), store_.queue_depth()};
+    HandlerReply reply =
+        json(as_metrics ? metrics_text(facts, counts_, totals) : status_body(facts, totals));
+    if (as_metrics) reply.fields[0].second = stats::PrometheusWriter::kContentType;
+    set_no_store(reply);
+    return reply;
+  }));
+}
+
+void OrderApi::get_health(const Call& call) {
+  store_.ping(answer<Ok>(call, [](const Ok&) {
+    HandlerReply reply{200, {{"Content-Type", "text/plain"}}, "ok\n"};
+    set_no_store(reply);
+    return reply;
+  }));
+}
+
 void OrderApi::post_order(const Call& call) {
   const Checked<bool> body = check_body(call->request());
   if (!body) return refuse(call, body.refusal);
@@ -176,7 +211,17 @@ void OrderApi::post_order(const Call& call) {
   Checked<NewOrder> order = parse_order(call->request().body);
   if (!order) return refuse(call, order.refusal);
 
+  if (!rate_limit_.admit(call->loop().now())) {
+    return refuse(call, Refusal{Problem::kRateLimit,
+                                fmt::format("at most {} orders a second", options_.rate_limit)});
+  }
+
   order.value.key = key.value;
+  order.value.reply_status = options_.is_async ? 202 : 201;
+  order.value.user_limit = options_.user_limit;
+  order.value.request_id = call->request().request_id;
+  const std::string_view trace = call->request().field("traceparent");
+  if (http::is_valid_traceparent(trace)) order.value.traceparent = trace;
   const auto [place, is_first] = keys_in_progress_.emplace(key.value, order.value.fingerprint);
   if (!is_first) {
     const bool is_same = place->second == order.value.fingerprint;
@@ -194,12 +239,15 @@ void OrderApi::answer_placed(const Call& call, Result<Placed> result) {
   if (result->verdict != Verdict::accepted && result->verdict != Verdict::replayed) {
     return refuse(call, to_refusal(*result));
   }
+  const bool is_new = result->verdict == Verdict::accepted;
+  ++(is_new ? counts_.accepted : counts_.replayed);
+  if (is_new && on_accepted_) on_accepted_();
   StoredReply& stored = result->reply;
   HandlerReply answer = json(std::move(stored.body));
   answer.status = stored.status;
   set_no_store(answer);
   answer.fields.emplace_back("Location", "/orders/" + stored.order_id);
-  if (result->verdict == Verdict::replayed) {
+  if (!is_new) {
     answer.fields.emplace_back("Idempotency-Replayed", "true");
   }
   set_invalidation(answer, stored.sold_out);
@@ -255,11 +303,12 @@ void OrderApi::reply(const Call& call, HandlerReply reply) const {
   call->reply(std::move(reply));
 }
 
-void OrderApi::refuse(const Call& call, const Refusal& refusal) const {
+void OrderApi::refuse(const Call& call, const Refusal& refusal) {
+  ++counts_.refused[static_cast<size_t>(refusal.problem)];
   reply(call, problem_reply(refusal));
 }
 
-void OrderApi::refuse(const Call& call, Error error) const {
+void OrderApi::refuse(const Call& call, Error error) {
   switch (error.code()) {
     case Errc::kQueueFull:
     case Errc::kQueueTimeout:

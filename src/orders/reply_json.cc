@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -71,26 +72,46 @@ std::string orders_body(const std::vector<Order>& orders) {
   return written({{"orders", std::move(list)}});
 }
 
+std::vector<std::pair<std::string, int64_t>> with_all_states(
+    const std::vector<std::pair<std::string, int64_t>>& counts) {
+  std::vector<std::pair<std::string, int64_t>> all;
+  for (std::string_view state : {kAccepted, kPaid, kShipped, kFailed}) all.emplace_back(state, 0);
+  for (const auto& [state, count] : counts) {
+    const auto found = std::ranges::find(all, state, &std::pair<std::string, int64_t>::first);
+    if (found != all.end()) {
+      found->second = count;
+    } else {
+      all.emplace_back(state, count);
+    }
+  }
+  return all;
+}
+
 std::string status_body(const StatusFacts& facts, const Totals& totals) {
   Json orders = Json::object();
-  orders[std::string(kAccepted)] = 0;
-  for (const auto& [state, count] : totals.orders) orders[state] = count;
+  for (const auto& [state, count] : with_all_states(totals.orders)) orders[state] = count;
   Json stock = Json::array();
   int64_t drift = 0;
   for (const StockTotals& product : totals.stock) {
-    drift += std::abs(product.drift());
+    drift += std::abs(product.drift()) + std::abs(product.ledger_drift());
     stock.push_back({{"product_id", product.product_id},
                      {"supplied", product.supplied},
                      {"available", product.available},
                      {"held", product.held},
-                     {"sold", product.sold}});
+                     {"sold", product.sold},
+                     {"ledger", product.ledger}});
   }
+  using std::chrono::milliseconds;
+  const auto oldest = std::chrono::duration_cast<milliseconds>(totals.outbox_oldest);
   return written({{"name", facts.name},
                   {"version", kVersion},
                   {"database", facts.database},
                   {"orders", std::move(orders)},
                   {"stock", std::move(stock)},
-                  {"queue_depth", facts.queue_depth},
+                  {"queue_depth", totals.outbox},
+                  {"oldest_event_ms", oldest.count()},
+                  {"parked", totals.parked},
+                  {"waiting_writes", facts.waiting_writes},
                   {"drift", drift}});
 }
 

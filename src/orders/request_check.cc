@@ -61,6 +61,9 @@ Target parse_target(std::string_view path) noexcept {
   if (path == "/orders") return {Resource::orders, {}};
   if (path == "/status") return {Resource::status, {}};
   if (path == "/healthz") return {Resource::healthz, {}};
+  if (path == "/readyz") return {Resource::readyz, {}};
+  if (path == "/metrics") return {Resource::metrics, {}};
+  if (path == "/openapi.json") return {Resource::openapi, {}};
   const bool is_product = path.starts_with("/products/");
   if (!is_product && !path.starts_with("/orders/")) return {};
   path.remove_prefix(path.find('/', 1) + 1);
@@ -87,6 +90,9 @@ std::string_view allowed_methods(Resource resource) noexcept {
     case Resource::order:
     case Resource::status:
     case Resource::healthz:
+    case Resource::readyz:
+    case Resource::metrics:
+    case Resource::openapi:
       return "GET, HEAD";
   }
   return {};

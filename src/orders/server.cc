@@ -17,8 +17,10 @@
 #include "sluice/loop/loop.h"
 #include "sluice/loop/signals.h"
 #include "sluice/loop/timer.h"
+#include "sluice/orders/open_queue.h"
+#include "sluice/orders/open_store.h"
 #include "sluice/orders/order_api.h"
-#include "sluice/orders/store_sqlite.h"
+#include "sluice/orders/relay.h"
 #include "sluice/orders/version.h"
 #include "sluice/proxy/site.h"
 #include "sluice/stats/collect.h"
@@ -46,8 +48,10 @@ struct Server::State {
   ~State();
 
   std::string open_socket();
+  void open_relay();
   void open_listener();
   void on_signal();
+  void on_drained();
   void on_drain_timeout() noexcept;
   void stop();
   void close_socket();
@@ -62,6 +66,8 @@ struct Server::State {
   upstream::ConnectionPool connections;  // none is ever made; an exchange could
   proxy::WorkerKit kit;
   std::unique_ptr<ShopStore> store;
+  std::unique_ptr<EventPublisher> publisher;
+  std::optional<Relay> relay;
   std::optional<OrderApi> api;
   std::optional<proxy::Site> site;
   std::optional<downstream::Listener> listener;
@@ -78,17 +84,20 @@ std::string Server::start() {
   // The socket first: a second process on the same address shall not touch the database.
   if (std::string problem = state.open_socket(); !problem.empty()) return problem;
   const ServeOptions& options = state.options;
-  OpenedStore opened = open_sqlite_store(state.loop, options.database, options.seed);
+  OpenedStore opened = open_store(state.loop, options.database, options.seed);
   if (opened.store == nullptr) return opened.problem;
   state.store = std::move(opened.store);
   const std::string name = options.name.empty() ? state.address : options.name;
   state.api.emplace(state.loop, *state.store,
-                    ApiOptions{name, options.allow_restock, options.delay, options.fail_rate});
+                    ApiOptions{name, options.allow_restock, options.delay, options.fail_rate,
+                               options.is_async, options.user_limit, options.rate_limit});
+  state.open_relay();
   state.open_listener();
   state.signals.emplace(state.loop, std::initializer_list<int>{SIGTERM, SIGINT},
                         [&state](int) { state.on_signal(); });
-  fmt::print("sluice-orders {}: {} listens on {}, database {}{}\n", kVersion, name, state.address,
-             state.store->text(), opened.is_new ? " (new)" : "");
+  fmt::print("sluice-orders {}: {} listens on {}, database {}{}, queue {}\n", kVersion, name,
+             state.address, state.store->text(), opened.note(),
+             state.publisher == nullptr ? options.queue : state.publisher->text());
   if (options.has_seed_file && !opened.is_new) {
     fmt::print("sluice-orders: the database was there already, --seed changes nothing\n");
   }
@@ -118,6 +127,14 @@ std::string Server::State::open_socket() {
   return {};
 }
 
+void Server::State::open_relay() {
+  publisher = make_publisher(loop, options.queue);
+  if (publisher == nullptr) return;  // workers take from the outbox
+  relay.emplace(loop, *store, *publisher);
+  api->on_accepted([this] { relay->poke(); });
+  relay->start();
+}
+
 void Server::State::open_listener() {
   config::Listener listens;
   listens.name = "orders";
@@ -130,11 +147,18 @@ void Server::State::open_listener() {
 void Server::State::on_signal() {
   if (kit.draining) return stop();
   kit.draining = true;
+  api->set_draining();
   // First: the listener takes all that wait on its own descriptor, then nobody can come any more.
   close_socket();
   drain_timer.set_after(options.drain_timeout);
-  listener->on_empty([this] { loop.stop(); });
+  listener->on_empty([this] { on_drained(); });
   listener->drain();
+}
+
+// The last events go out; what does not stays in the outbox.
+void Server::State::on_drained() {
+  if (!relay) return loop.stop();
+  relay->stop(options.drain_timeout, [this] { loop.stop(); });
 }
 
 void Server::State::on_drain_timeout() noexcept { stop(); }

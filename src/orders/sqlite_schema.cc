@@ -56,11 +56,19 @@ SchemaResult bring_up(Database& db) {
 SchemaResult check_or_make(Database& db, const std::vector<Product>& seed) {
   auto found = look(db);
   if (!found) return {db.last_error()};
-  if (*found != Found::nothing) return bring_up(db);
-  Status made = migrate(db, 0);
-  if (made) made = insert_products(db, seed);
-  if (!made) return {db.last_error()};
-  return {{}, true, 0};
+  SchemaResult result;
+  if (*found == Found::nothing) {
+    if (!migrate(db, 0)) return {db.last_error()};
+    result.is_new = true;
+  } else {
+    result = bring_up(db);
+  }
+  if (!result.problem.empty() || seed.empty()) return result;
+  auto products = read_number(db, "SELECT count(*) FROM products");
+  if (products && *products > 0) return result;
+  if (!products || !insert_products(db, seed)) return {db.last_error()};
+  result.is_new = true;
+  return result;
 }
 
 }  // namespace

@@ -169,4 +169,11 @@ TEST_CASE(
     CHECK(now.field("Cache-Status").find("fwd=stale") == std::string::npos);
   }
   CHECK(order(demo.port(), "one-more", 1, product) == 409);
+  // The demo's worker ships what was sold.
+  CHECK(eventually([&] {
+    Wire wire = Wire::to_port(demo.port());
+    wire.send("GET /status HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n");
+    const Json status = Json::parse(wire.read_response().body);
+    return status.at("orders").at("shipped") > 0 && status.at("queue_depth") == 0;
+  }));
 }

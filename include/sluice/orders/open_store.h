@@ -17,15 +17,19 @@ class ShopStore : public OrderStore, public EventStore {};
 struct OpenedStore {
   std::unique_ptr<ShopStore> store;
   std::string problem;  // why there is none, in one line
-  bool is_new = false;  // the database was made and seeded just now
+  bool is_new = false;  // it was made, or got its first products, just now
   int64_t migrated_from =
-      0;  // the version of the tables before they were brought up; 0: as they are
+      0;  // the version of its tables before they were brought up; 0: as they were
+
+  // For the line at the start: "", " (new)", " (brought up from version 1)".
+  std::string note() const;
 };
 
 // "", or why no store has such a URL: sqlite:FILE.
 std::string database_url_problem(const std::string& url);
 
-// Blocks; for start-up. `seed` is for a new database. The store must die before the loop.
+// Blocks; for start-up. `seed` is for a database without products; {}: it stays without. The store
+// must die before the loop.
 OpenedStore open_store(loop::Loop& loop, const std::string& url, const std::vector<Product>& seed);
 
 }  // namespace sluice::orders

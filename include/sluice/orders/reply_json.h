@@ -20,8 +20,11 @@ std::string orders_body(const std::vector<Order>& orders);
 struct StatusFacts {
   std::string_view name;  // of this process
   std::string_view database;
-  size_t queue_depth = 0;
+  size_t waiting_writes = 0;  // of this process
 };
+// All states of an order, also those that no order is in, in the order of its life.
+std::vector<std::pair<std::string, int64_t>> with_all_states(
+    const std::vector<std::pair<std::string, int64_t>>& counts);
 std::string status_body(const StatusFacts& facts, const Totals& totals);
 std::string problem_body(const ProblemRow& row, std::string_view detail);
 

@@ -19,6 +19,9 @@ enum class Resource : uint8_t {
   order,     // /orders/ID
   status,    // /status
   healthz,   // /healthz
+  readyz,    // /readyz
+  metrics,   // /metrics
+  openapi,   // /openapi.json
 };
 
 struct Target {

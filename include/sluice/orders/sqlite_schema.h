@@ -12,7 +12,7 @@ namespace sluice::orders {
 
 struct SchemaResult {
   std::string problem;        // "": all is well
-  bool is_new = false;        // the tables were made and seeded just now
+  bool is_new = false;        // the tables were made, or got their first products, just now
   int64_t migrated_from = 0;  // their version before they were brought up; 0: as they were
 };
 

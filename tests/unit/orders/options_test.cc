@@ -28,7 +28,11 @@ TEST_CASE("orders/options: the smallest command line, and all of it") {
   CommandLine line = serve({});
   REQUIRE(line.action == CommandLine::Action::serve);
   CHECK(line.serve.listen.to_string() == "127.0.0.1:9001");
-  CHECK(line.serve.database == "o.db");
+  CHECK(line.serve.database == "sqlite:o.db");
+  CHECK(line.serve.queue == "embedded");
+  CHECK_FALSE(line.serve.is_async);
+  CHECK(line.serve.user_limit == 0);
+  CHECK(line.serve.rate_limit == 0);
   CHECK(line.serve.name == "");
   CHECK_FALSE(line.serve.allow_restock);
   CHECK(line.serve.seed.size() == 5);
@@ -38,13 +42,18 @@ TEST_CASE("orders/options: the smallest command line, and all of it") {
   const std::string seed = folder.file("seed.json");
   std::ofstream(seed) << R"({"products":[{"id":"x","name":"X","price_cents":5,"stock":7}]})";
   line = serve({"--queue", "embedded", "--name", "a", "--allow-restock", "--seed", seed, "--delay",
-                "250", "--fail-rate", "0.25"});
+                "250", "--fail-rate", "0.25", "--async", "--user-limit", "3", "--rate-limit",
+                "100/s"});
   REQUIRE(line.action == CommandLine::Action::serve);
   CHECK(line.serve.name == "a");
   CHECK(line.serve.allow_restock);
   CHECK(line.serve.seed == std::vector<Product>{{"x", "X", 5, 7}});
   CHECK(line.serve.delay == std::chrono::milliseconds(250));
   CHECK(line.serve.fail_rate == 0.25);
+  CHECK(line.serve.is_async);
+  CHECK(line.serve.user_limit == 3);
+  CHECK(line.serve.rate_limit == 100);
+  CHECK(serve({"--rate-limit", "7"}).serve.rate_limit == 7);
 }
 
 TEST_CASE("orders/options: where it may listen") {
@@ -70,9 +79,12 @@ TEST_CASE("orders/options: what is wrong or comes later is usage, exit code 2") 
       {"--queue", "kafka://localhost"},
       {"--queue", "other"},
       {"--stock", "redis://localhost"},
-      {"--async"},
-      {"--user-limit", "3"},
-      {"--rate-limit", "100/s"},
+      {"--user-limit", "0"},
+      {"--user-limit", "x"},
+      {"--rate-limit", "0/s"},
+      {"--rate-limit", "100/m"},
+      {"--rate-limit", "/s"},
+      {"--rate-limit", "-1/s"},
       {"--purge", "http://127.0.0.1:9901"},
       {"--delay", "-1"},
       {"--delay", "1s"},
@@ -93,6 +105,31 @@ TEST_CASE("orders/options: what is wrong or comes later is usage, exit code 2") 
     CHECK(read({"serve", "--listen", "127.0.0.1:0", "--db", db}).exit_code == 2);
   }
   CHECK(read({"serve", "--db", "sqlite:x"}).exit_code == 2);
-  CHECK(read({"work", "--db", "sqlite:x", "--queue", "embedded"}).exit_code == 2);
   CHECK(read({}).exit_code == 2);
+}
+
+TEST_CASE("orders/options: work") {
+  CommandLine line = read({"work", "--db", "sqlite:o.db"});
+  REQUIRE(line.action == CommandLine::Action::work);
+  CHECK(line.work.database == "sqlite:o.db");
+  CHECK(line.work.queue == "embedded");
+  CHECK(line.work.fail_payments == 0);
+  line = read({"work", "--db", "sqlite:o.db", "--queue", "embedded", "--name", "w",
+               "--fail-payments", "0.5", "--attempts", "2"});
+  REQUIRE(line.action == CommandLine::Action::work);
+  CHECK(line.work.name == "w");
+  CHECK(line.work.fail_payments == 0.5);
+  CHECK(line.work.most_attempts == 2);
+  const std::vector<std::vector<std::string>> cases = {
+      {"work"},
+      {"work", "--db", "o.db"},
+      {"work", "--db", "sqlite:o.db", "--queue", "other"},
+      {"work", "--db", "sqlite:o.db", "--fail-payments", "2"},
+      {"work", "--db", "sqlite:o.db", "--attempts", "0"},
+      {"work", "--db", "sqlite:o.db", "--listen", "127.0.0.1:1"},
+  };
+  for (const auto& words : cases) {
+    CAPTURE(words.back());
+    CHECK(read(words).exit_code == 2);
+  }
 }

@@ -112,7 +112,8 @@ TEST_CASE("orders/order_api: an order from POST to GET") {
   CHECK(listed->answer->body == R"({"orders":[)" + order->answer->body + "]}");
   CHECK(shop.ask(request("GET", "/orders?user=u1"))->answer->body == R"({"orders":[]})");
   auto status = shop.ask(request("GET", "/status"));
-  CHECK(status->answer->body.find(R"("orders":{"accepted":1})") != std::string::npos);
+  CHECK(status->answer->body.find(R"("orders":{"accepted":1,"paid":0,"shipped":0,"failed":0})") !=
+        std::string::npos);
   CHECK(status->answer->body.find(R"("drift":0)") != std::string::npos);
 }
 
@@ -208,7 +209,7 @@ TEST_CASE("orders/order_api: bad requests have their status and word, and change
   CHECK(shop.ask(request("DELETE", "/orders"))->field("Allow") == "GET, HEAD, POST");
   CHECK(shop.ask(request("GET", "/products/p1/restock"))->field("Allow") == "POST");
   auto status = shop.ask(request("GET", "/status"));
-  CHECK(status->answer->body.find(R"("orders":{"accepted":0})") != std::string::npos);
+  CHECK(status->answer->body.find(R"("orders":{"accepted":0,)") != std::string::npos);
   CHECK(status->answer->body.find(R"("available":10,"held":0,"sold":0)") != std::string::npos);
 }
 
@@ -263,6 +264,119 @@ TEST_CASE("orders/order_api: a database that is busy or broken is 503 with Retry
   }
 }
 
+TEST_CASE("orders/order_api: --async answers 202 with the same fields, and so does a replay") {
+  ApiOptions options{"a"};
+  options.is_async = true;
+  Shop shop(options);
+  auto first = shop.ask(post("/orders", order_for("p1", 1), "k1"));
+  CHECK(first->answer->status == 202);
+  CHECK(first->field("Location").starts_with("/orders/"));
+  CHECK(first->answer->body.find(R"("status":"accepted","total_cents":1299,"items":[)") !=
+        std::string::npos);
+  auto again = shop.ask(post("/orders", order_for("p1", 1), "k1"));
+  CHECK(again->answer->status == 202);
+  CHECK(again->answer->body == first->answer->body);
+  // Committed, not only promised.
+  CHECK(shop.status(request("GET", first->field("Location"))) == 200);
+}
+
+TEST_CASE("orders/order_api: --user-limit is 429 for one user, and a known key is answered still") {
+  ApiOptions options{"a"};
+  options.user_limit = 2;
+  Shop shop(options);
+  CHECK(shop.status(post("/orders", order_for("p1", 1), "k1")) == 201);
+  CHECK(shop.status(post("/orders", order_for("p1", 1), "k2")) == 201);
+  auto third = shop.ask(post("/orders", order_for("p1", 1), "k3"));
+  CHECK(third->answer->status == 429);
+  CHECK(third->field("Retry-After") == "60");
+  CHECK(has_word(*third, "user_limit"));
+  CHECK(shop.status(post("/orders", order_for("p1", 1), "k1")) == 201);
+  CHECK(shop.status(post("/orders", order_for("p1", 1, "u2"), "k3")) == 201);
+}
+
+TEST_CASE("orders/order_api: --rate-limit is 429 for orders, not for looking at them") {
+  ApiOptions options{"a"};
+  options.rate_limit = 2;
+  Shop shop(options);
+  int accepted = 0, limited = 0;
+  for (int i = 0; i < 8; ++i) {
+    auto call = shop.ask(post("/orders", order_for("p1", 1), fmt::format("k{}", i)));
+    accepted += call->answer->status == 201 ? 1 : 0;
+    if (call->answer->status != 429) continue;
+    ++limited;
+    CHECK(call->field("Retry-After") == "1");
+    CHECK(has_word(*call, "rate_limit"));
+    CHECK(shop.status(request("GET", "/products")) == 200);
+  }
+  CHECK(accepted >= 2);
+  CHECK(accepted + limited == 8);
+}
+
+TEST_CASE("orders/rate_limit: what one second brings, at once or spread, and not more") {
+  const TimePoint start{std::chrono::hours(1)};
+  RateLimit limit(10);
+  int admitted = 0;
+  for (int i = 0; i < 30; ++i) admitted += limit.admit(start) ? 1 : 0;
+  CHECK(admitted == 10);
+  CHECK_FALSE(limit.admit(start + std::chrono::milliseconds(99)));
+  CHECK(limit.admit(start + std::chrono::milliseconds(201)));
+  CHECK(limit.admit(start + std::chrono::milliseconds(201)));
+  CHECK_FALSE(limit.admit(start + std::chrono::milliseconds(201)));
+  admitted = 0;
+  for (int i = 0; i < 30; ++i) admitted += limit.admit(start + std::chrono::hours(1)) ? 1 : 0;
+  CHECK(admitted == 10);
+  RateLimit none(0);
+  for (int i = 0; i < 1000; ++i) CHECK(none.admit(start));
+}
+
+TEST_CASE("orders/order_api: request id and traceparent go into the event (W3C Trace Context)") {
+  Shop shop;
+  int pokes = 0;
+  shop.api->on_accepted([&] { ++pokes; });
+  const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  auto asked = post("/orders", order_for("p1", 1), "k1");
+  asked.request_id = "req-7";
+  asked.fields.emplace_back("traceparent", trace);
+  CHECK(shop.status(asked) == 201);
+  CHECK(shop.status(asked) == 201);  // replayed: no second event
+  asked = post("/orders", order_for("p1", 1), "k2");
+  asked.fields.emplace_back("traceparent", "made up");
+  CHECK(shop.status(asked) == 201);
+  CHECK(pokes == 2);
+  std::vector<TakenEvent> events;
+  shop.store->take_unsent(10, std::chrono::seconds(1),
+                          [&](Result<std::vector<TakenEvent>> taken) { events = *taken; });
+  REQUIRE(run_until(shop.loop, [&] { return !events.empty(); }));
+  REQUIRE(events.size() == 2);
+  CHECK(events[0].event.request_id == "req-7");
+  CHECK(events[0].event.traceparent == trace);
+  CHECK(events[1].event.traceparent == "");
+}
+
+TEST_CASE("orders/order_api: /readyz says no while draining, /healthz does not") {
+  Shop shop;
+  CHECK(shop.status(request("GET", "/readyz")) == 200);
+  shop.api->set_draining();
+  auto call = shop.ask(request("GET", "/readyz"));
+  CHECK(call->answer->status == 503);
+  CHECK(has_word(*call, "draining"));
+  CHECK(shop.status(request("GET", "/healthz")) == 200);
+}
+
+TEST_CASE("orders/order_api: /metrics counts what was answered and refused") {
+  Shop shop;
+  shop.ask(post("/orders", order_for("p1", 1), "k1"));
+  shop.ask(post("/orders", order_for("p1", 1), "k1"));
+  shop.ask(post("/orders", order_for("p1", 99), "k2"));
+  auto call = shop.ask(request("GET", "/metrics"));
+  CHECK(call->field("Content-Type") == "text/plain; version=0.0.4; charset=utf-8");
+  const std::string& text = call->answer->body;
+  CHECK(text.find("sluice_orders_answers_total{result=\"accepted\"} 1\n") != std::string::npos);
+  CHECK(text.find("sluice_orders_answers_total{result=\"replayed\"} 1\n") != std::string::npos);
+  CHECK(text.find("sluice_orders_refusals_total{problem=\"sold_out\"} 1\n") != std::string::npos);
+  CHECK(text.find("sluice_orders_outbox_events 1\n") != std::string::npos);
+}
+
 TEST_CASE("orders/order_api: --fail-rate fails clients' requests, not what watches over it") {
   Shop shop({"a", true, Duration(0), 1.0});
   for (const char* path : {"/products", "/products/p1", "/orders?user=u"}) {
@@ -276,7 +390,7 @@ TEST_CASE("orders/order_api: --fail-rate fails clients' requests, not what watch
   CHECK(health->answer->status == 200);
   CHECK(health->answer->body == "ok\n");
   auto status = shop.ask(request("GET", "/status"));
-  CHECK(status->answer->body.find(R"("orders":{"accepted":0})") != std::string::npos);
+  CHECK(status->answer->body.find(R"("orders":{"accepted":0,)") != std::string::npos);
 
   Shop half({"a", true, Duration(0), 0.5});
   int failed = 0;

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "sluice/orders/order_id.h"
+#include "sluice/orders/order_metrics.h"
 
 using namespace sluice;
 using namespace sluice::orders;
@@ -28,15 +29,43 @@ TEST_CASE("orders/reply_json: the shapes of the contract") {
 TEST_CASE("orders/reply_json: status has counts by state, stock, and drift either way") {
   Totals totals;
   CHECK(status_body({"a", "sqlite:x", 0}, totals) ==
-        R"({"name":"a","version":"0.1.0","database":"sqlite:x","orders":{"accepted":0},)"
-        R"("stock":[],"queue_depth":0,"drift":0})");
-  totals.orders = {{"accepted", 3}};
-  totals.stock = {{"p1", 10, 6, 3, 0, 6}, {"p2", 10, 6, 5, 0, 6}};
-  CHECK(
-      status_body({"a", "sqlite:x", 7}, totals) ==
-      R"({"name":"a","version":"0.1.0","database":"sqlite:x","orders":{"accepted":3},"stock":[)"
-      R"({"product_id":"p1","supplied":10,"available":6,"held":3,"sold":0},)"
-      R"({"product_id":"p2","supplied":10,"available":6,"held":5,"sold":0}],"queue_depth":7,"drift":2})");
+        R"({"name":"a","version":"0.1.0","database":"sqlite:x",)"
+        R"("orders":{"accepted":0,"paid":0,"shipped":0,"failed":0},"stock":[],"queue_depth":0,)"
+        R"("oldest_event_ms":0,"parked":0,"waiting_writes":0,"drift":0})");
+  totals.orders = {{"accepted", 3}, {"shipped", 2}};
+  totals.stock = {{"p1", 10, 6, 2, 1, 6}, {"p2", 10, 6, 5, 0, 4}};
+  totals.outbox = 4;
+  totals.outbox_oldest = std::chrono::milliseconds(1500);
+  totals.parked = 1;
+  CHECK(status_body({"a", "sqlite:x", 7}, totals) ==
+        R"({"name":"a","version":"0.1.0","database":"sqlite:x",)"
+        R"("orders":{"accepted":3,"paid":0,"shipped":2,"failed":0},"stock":[)"
+        R"({"product_id":"p1","supplied":10,"available":6,"held":2,"sold":1,"ledger":6},)"
+        R"({"product_id":"p2","supplied":10,"available":6,"held":5,"sold":0,"ledger":4}],)"
+        R"("queue_depth":4,"oldest_event_ms":1500,"parked":1,"waiting_writes":7,"drift":4})");
+}
+
+TEST_CASE("orders/order_metrics: what Prometheus reads") {
+  Totals totals;
+  totals.orders = {{"paid", 3}};
+  totals.stock = {{"p1", 10, 6, 0, 3, 6}};
+  totals.outbox = 4;
+  ApiCounts counts;
+  counts.accepted = 5;
+  counts.refused[static_cast<size_t>(Problem::kSoldOut)] = 2;
+  const std::string text = metrics_text({"a", "sqlite:x", 7}, counts, totals);
+  for (const char* line :
+       {"sluice_orders_info{name=\"a\",version=\"0.1.0\"} 1\n",
+        "sluice_orders_answers_total{result=\"accepted\"} 5\n",
+        "sluice_orders_refusals_total{problem=\"sold_out\"} 2\n",
+        "sluice_orders_waiting_writes 7\n", "sluice_orders_orders{state=\"paid\"} 3\n",
+        "sluice_orders_orders{state=\"failed\"} 0\n",
+        "sluice_orders_stock_units{product=\"p1\",kind=\"sold\"} 3\n",
+        "sluice_orders_drift_units 1\n", "sluice_orders_outbox_events 4\n",
+        "sluice_orders_parked_events 0\n"}) {
+    CAPTURE(line);
+    CHECK(text.find(line) != std::string::npos);
+  }
 }
 
 TEST_CASE("orders/problem: every word is its own, and ends the type (RFC 9457)") {

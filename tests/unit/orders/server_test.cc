@@ -114,7 +114,7 @@ class Client {
 ServeOptions options_for(const test::TemporaryFolder& folder) {
   ServeOptions options;
   options.listen = *SocketAddress::from_ip("127.0.0.1", 0);
-  options.database = folder.file("orders.db");
+  options.database = "sqlite:" + folder.file("orders.db");
   options.name = "a";
   options.seed = default_seed();
   return options;
@@ -224,7 +224,7 @@ TEST_CASE("orders/server: an address in use is one line that names it") {
   Process first(options_for(folder));
   ServeOptions options = options_for(folder);
   options.listen.set_port(first.port());
-  options.database = folder.file("other.db");
+  options.database = "sqlite:" + folder.file("other.db");
   Process second(std::move(options));
   CHECK(second.said() == "cannot listen on " + first.said() +
                              ": Address already in use; another program listens there");

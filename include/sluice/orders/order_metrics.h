@@ -1,0 +1,25 @@
+// What the order backend counts, as Prometheus reads it.
+//
+// Owner: the API; thread: its loop.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "sluice/orders/order.h"
+#include "sluice/orders/problem.h"
+#include "sluice/orders/reply_json.h"
+
+namespace sluice::orders {
+
+// Of this process, since it started.
+struct ApiCounts {
+  uint64_t accepted = 0;
+  uint64_t replayed = 0;
+  std::array<uint64_t, static_cast<size_t>(Problem::kCount)> refused{};
+};
+
+std::string metrics_text(const StatusFacts& facts, const ApiCounts& counts, const Totals& totals);
+
+}  // namespace sluice::orders
