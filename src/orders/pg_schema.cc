@@ -26,7 +26,8 @@ const PgStatement kCountTables{
     "FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND "
     "relname IN ('schema_version', 'products', 'stock', 'orders', 'order_items', 'order_states', "
     "'idempotency_keys', 'stock_ledger', 'outbox', 'inbox', 'parked')"};
-const PgStatement kSelectVersion{"", "SELECT coalesce(max(version), 0) FROM schema_version"};
+const PgStatement kSelectVersion{
+    "", "SELECT coalesce(max(version), 0), (SELECT count(*) FROM products) FROM schema_version"};
 const PgStatement kAddVersion{"", "INSERT INTO schema_version VALUES ($1)"};
 const PgStatement kAddProducts{
     "", "INSERT INTO products SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"};
@@ -111,20 +112,29 @@ std::string problem_of(const PgReply& reply) {
   return reply.failure.message.empty() ? reply.failure.error().text() : reply.failure.message;
 }
 
-// Inside the transaction that holds the lock.
-PgSchemaResult migrate(Session& session, int64_t version, const std::vector<Product>& seed) {
+// What is there, seen by the transaction that holds the lock.
+struct Found {
+  int64_t version = 0;  // 0: no tables
+  bool has_products = false;
+};
+
+PgSchemaResult bring_up(Session& session, const Found& found, const std::vector<Product>& seed) {
   PgSteps steps;
   for (const PgMigration& step : pg_migrations()) {
-    if (step.version <= version) continue;
+    if (step.version <= found.version) continue;
     for (const PgStatement& statement : step.statements) steps.push_back({&statement, PgValues()});
     steps.push_back({&kAddVersion, PgValues(step.version)});
   }
-  if (version == 0) {
+  PgSchemaResult result;
+  result.is_new = found.version == 0;
+  if (!steps.empty()) result.migrated_from = found.version;
+  if (!found.has_products && !seed.empty()) {
+    result.is_new = true;
     for (PgStep& step : seed_steps(seed)) steps.push_back(std::move(step));
   }
   steps.push_back({&kCommit, PgValues()});
-  const PgReply done = session.ask(std::move(steps));
-  return {problem_of(done), version == 0, version};
+  result.problem = problem_of(session.ask(std::move(steps)));
+  return result;
 }
 
 }  // namespace
@@ -139,17 +149,16 @@ PgSchemaResult prepare_pg_schema(const PgAddress& address, const std::vector<Pro
                                      {&kCountTables, PgValues()}});
   if (begun.failure) return {problem_of(begun)};
   const int64_t tables = begun.rows[3].number(0, 0);
-  if (tables == 0) return migrate(session, 0, seed);
+  if (tables == 0) return bring_up(session, {}, seed);
   if (begun.rows[3].number(0, 1) != 3) return {"it holds tables of another program"};
-  const PgReply found = session.ask({{&kSelectVersion, PgValues()}});
-  if (found.failure) return {problem_of(found)};
-  const int64_t version = found.rows[0].number(0, 0);
-  if (version == kPgSchemaVersion) return {};
-  if (version > kPgSchemaVersion || version < pg_migrations().front().version) {
-    return {fmt::format("its tables are of version {}, this program knows version {}", version,
-                        kPgSchemaVersion)};
+  const PgReply looked = session.ask({{&kSelectVersion, PgValues()}});
+  if (looked.failure) return {problem_of(looked)};
+  const Found found{looked.rows[0].number(0, 0), looked.rows[0].number(0, 1) > 0};
+  if (found.version > kPgSchemaVersion || found.version < pg_migrations().front().version) {
+    return {fmt::format("its tables are of version {}, this program knows version {}",
+                        found.version, kPgSchemaVersion)};
   }
-  return migrate(session, version, seed);
+  return bring_up(session, found, seed);
 }
 
 }  // namespace sluice::orders

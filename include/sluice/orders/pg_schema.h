@@ -22,12 +22,13 @@ inline constexpr const char* kPgMoved = "SL003";
 
 struct PgSchemaResult {
   std::string problem;        // "": all is well
-  bool is_new = false;        // the tables were made and seeded just now
+  bool is_new = false;        // they were made, or got their first products, just now
   int64_t migrated_from = 0;  // their version before they were brought up; 0: as they were
 };
 
 // Blocks, on a loop of its own; for start-up. Several processes may do it at once: one does it all,
-// in one transaction, under an advisory lock. A server that is starting is waited for.
+// in one transaction, under an advisory lock. `seed` is for tables without products. A server that
+// is starting is waited for.
 PgSchemaResult prepare_pg_schema(const PgAddress& address, const std::vector<Product>& seed,
                                  Duration patience = std::chrono::seconds(5));
 

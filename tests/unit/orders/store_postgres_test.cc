@@ -315,6 +315,20 @@ TEST_CASE("orders/pg_schema: several processes at once make the tables once") {
   CHECK(database.sql("SELECT * FROM schema_version") == "2");
 }
 
+TEST_CASE("orders/pg_schema: a worker that comes first leaves the products to the server") {
+  PgDatabase database;
+  PgSchemaResult result = prepare_pg_schema(address_of(database.url()), {});
+  CHECK(result.problem == "");
+  CHECK(result.is_new);
+  result = prepare_pg_schema(address_of(database.url()), test::products(5));
+  CHECK(result.is_new);
+  result = prepare_pg_schema(address_of(database.url()), test::products(7));
+  CHECK(result.problem == "");
+  CHECK_FALSE(result.is_new);
+  CHECK(result.migrated_from == 0);
+  CHECK(database.number("SELECT sum(available) FROM stock") == 10);
+}
+
 TEST_CASE("orders/pg_connection: over TCP, by a name that is looked up") {
   PgDatabase database;
   std::string url =
