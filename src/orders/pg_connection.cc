@@ -63,7 +63,8 @@ void PgConnection::look_up() {
       std::string text = each.to_string();
       text.resize(text.rfind(':'));
       if (text.front() == '[') text = text.substr(1, text.size() - 2);
-      addresses += (addresses.empty() ? "" : ",") + text;
+      if (!addresses.empty()) addresses += ',';
+      addresses += text;
     }
     begin(addresses);
   });
@@ -75,8 +76,8 @@ void PgConnection::begin(const std::string& addresses) {
   if (!addresses.empty()) {
     const auto more = std::ranges::count(addresses, ',');
     for (auto& [name, value] : options) {
-      const std::string host = value;
-      for (auto i = more; name == "host" && i > 0; --i) value += "," + host;
+      const std::string another = "," + value;
+      for (auto i = more; name == "host" && i > 0; --i) value += another;
     }
     options.emplace_back("hostaddr", addresses);
   }
@@ -96,10 +97,12 @@ void PgConnection::begin(const std::string& addresses) {
   watch(true);
 }
 
+// Plans are kept by a connection, and one that was made for empty tables would read them whole when
+// they have grown, until somebody analyses them.
 void PgConnection::add_defaults(std::vector<std::pair<std::string, std::string>>& options) const {
   std::string settings = fmt::format(
       "-c statement_timeout={} -c idle_in_transaction_session_timeout=5000 "
-      "-c default_transaction_isolation={}",
+      "-c enable_seqscan=off -c default_transaction_isolation={}",
       kStatementTimeoutMs, escaped_spaces(address_.isolation));
   for (auto& [name, value] : options) {
     if (name == "options") value = settings + " " + value;
@@ -155,7 +158,7 @@ void PgConnection::become_ready() noexcept {
 // A batch
 // --------------------------------------------------------------------------------------------
 
-void PgConnection::run(PgSteps steps, TimePoint deadline, Done done) {
+void PgConnection::run(const PgSteps& steps, TimePoint deadline, Done done) {
   SL_CHECK(state_ == State::kReady && !steps.empty());
   state_ = State::kBusy;
   done_ = std::move(done);

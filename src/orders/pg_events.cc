@@ -62,9 +62,11 @@ PgConnection::Done say_ok(Answer<Ok> answer) {
 // RETURNING promises no order.
 std::vector<TakenEvent> taken_of(const PgRows& rows) {
   std::vector<std::pair<int64_t, int>> places;
+  places.reserve(static_cast<size_t>(rows.size()));
   for (int i = 0; i < rows.size(); ++i) places.emplace_back(rows.number(i, 0), i);
   std::ranges::sort(places);
   std::vector<TakenEvent> taken;
+  taken.reserve(places.size());
   for (const auto& [seq, i] : places) {
     taken.push_back(
         {{rows.text(i, 1), rows.text(i, 2), rows.number(i, 3), rows.text(i, 4), rows.text(i, 5),

@@ -170,17 +170,21 @@ void PgPlacer::place(NewOrder order, Answer<Placed> answer) {
     const Error error = PgFailure{PgFault::kFull, {}, {}, {}}.error();
     return caller_.later(Duration(0), [answer = std::move(answer), error] { answer(error); });
   }
-  Waiting waiting{std::move(order), std::move(answer), loop_.now() + OrderStore::kPatience,
-                  0,
-                  false,
-                  {},
-                  {}};
+  Waiting waiting{
+      std::move(order), std::move(answer), loop_.now() + OrderStore::kPatience, 0, false, {}, {}};
   queue_.push_back(std::move(waiting));
   begin_groups();
+  if (queue_.size() == 1) caller_.later(kLongWait, [this] { begin_groups(); });
+}
+
+bool PgPlacer::may_begin() noexcept {
+  if (queue_.empty() || groups_ >= kGroups) return false;
+  const TimePoint since = queue_.front().deadline - OrderStore::kPatience;
+  return groups_ == 0 || queue_.size() >= kEnough || loop_.now() - since >= kLongWait;
 }
 
 void PgPlacer::begin_groups() {
-  while (groups_ < kGroups && !queue_.empty()) {
+  while (may_begin()) {
     ++groups_;
     read(next_group());
   }

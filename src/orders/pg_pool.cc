@@ -28,7 +28,7 @@ bool PgPool::is_up() const noexcept {
 
 void PgPool::run(PgSteps steps, TimePoint deadline, PgConnection::Done done) {
   if (PgConnection* connection = free_connection(); connection != nullptr) {
-    return connection->run(std::move(steps), deadline, std::move(done));
+    return connection->run(steps, deadline, std::move(done));
   }
   const TimePoint now = loop_.now();
   PgFault fault = PgFault::kNoTurn;
@@ -60,7 +60,7 @@ void PgPool::on_pg_ready(PgConnection& connection) noexcept {
   if (next == waiting_.end()) return;
   Call call = std::move(*next);
   waiting_.erase(next);
-  connection.run(std::move(call.steps), call.deadline, std::move(call.done));
+  connection.run(call.steps, call.deadline, std::move(call.done));
 }
 
 void PgPool::on_pg_lost(PgConnection&, std::string_view why) noexcept {

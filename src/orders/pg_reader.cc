@@ -37,6 +37,7 @@ const PgStatement kOrders{"orders",
 
 const PgStatement kBegin{"totals_begin", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
 const PgStatement kTime{"totals_time", "SET LOCAL statement_timeout = 10000"};
+const PgStatement kScans{"totals_scans", "SET LOCAL enable_seqscan = on"};
 const PgStatement kCounts{"totals_orders",
                           "SELECT status, count(*) FROM orders GROUP BY status ORDER BY status"};
 const PgStatement kStock{
@@ -63,6 +64,7 @@ PgStep read_product(std::string_view id) { return {&kProduct, PgValues(id)}; }
 
 std::vector<Product> products_of(const PgRows& rows) {
   std::vector<Product> products;
+  products.reserve(static_cast<size_t>(rows.size()));
   for (int i = 0; i < rows.size(); ++i) {
     products.push_back({rows.text(i, 0), rows.text(i, 1), rows.number(i, 2), rows.number(i, 3)});
   }
@@ -100,22 +102,23 @@ std::vector<Order> orders_of(const PgRows& rows) {
 }
 
 PgSteps read_totals(int64_t now_ms) {
-  return {{&kBegin, PgValues()}, {&kTime, PgValues()},         {&kCounts, PgValues()},
-          {&kStock, PgValues()}, {&kEvents, PgValues(now_ms)}, {&kCommit, PgValues()}};
+  return {{&kBegin, PgValues()},  {&kTime, PgValues()},  {&kScans, PgValues()},
+          {&kCounts, PgValues()}, {&kStock, PgValues()}, {&kEvents, PgValues(now_ms)},
+          {&kCommit, PgValues()}};
 }
 
 Totals totals_of(const std::vector<PgRows>& rows) {
   Totals totals;
-  const PgRows& counts = rows[2];
+  const PgRows& counts = rows[3];
   for (int i = 0; i < counts.size(); ++i) {
     totals.orders.emplace_back(counts.text(i, 0), counts.number(i, 1));
   }
-  const PgRows& stock = rows[3];
+  const PgRows& stock = rows[4];
   for (int i = 0; i < stock.size(); ++i) {
     totals.stock.push_back({stock.text(i, 0), stock.number(i, 1), stock.number(i, 2),
                             stock.number(i, 3), stock.number(i, 4), stock.number(i, 5)});
   }
-  const PgRows& events = rows[4];
+  const PgRows& events = rows[5];
   totals.outbox = events.number(0, 0);
   totals.outbox_oldest = std::chrono::milliseconds(std::max<int64_t>(0, events.number(0, 1)));
   totals.parked = events.number(0, 2);

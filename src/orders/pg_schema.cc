@@ -63,12 +63,12 @@ class Session final : private PgEvents {
     return why_.empty() ? "no connection in time" : why_;
   }
 
-  PgReply ask(PgSteps steps) {
+  PgReply ask(const PgSteps& steps) {
     if (connection_.state() != PgConnection::State::kReady) {
       return {{}, {PgFault::kLost, {}, why_, {}}};
     }
     std::optional<PgReply> reply;
-    connection_.run(std::move(steps), monotonic_now() + kPatience,
+    connection_.run(steps, monotonic_now() + kPatience,
                     [&reply](PgReply got) { reply = std::move(got); });
     wait([&reply] { return reply.has_value(); }, {});
     return *std::move(reply);
@@ -133,7 +133,7 @@ PgSchemaResult bring_up(Session& session, const Found& found, const std::vector<
     for (PgStep& step : seed_steps(seed)) steps.push_back(std::move(step));
   }
   steps.push_back({&kCommit, PgValues()});
-  result.problem = problem_of(session.ask(std::move(steps)));
+  result.problem = problem_of(session.ask(steps));
   return result;
 }
 

@@ -56,7 +56,7 @@ class PgConnection {
 
   void start();
   // While ready. `done` comes once, later, unless the connection is destroyed first.
-  void run(PgSteps steps, TimePoint deadline, Done done);
+  void run(const PgSteps& steps, TimePoint deadline, Done done);
 
   State state() const noexcept { return state_; }
   bool is_up() const noexcept { return state_ == State::kReady || state_ == State::kBusy; }

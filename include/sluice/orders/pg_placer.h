@@ -21,8 +21,12 @@ namespace sluice::orders {
 
 class PgPlacer {
  public:
-  static constexpr size_t kGroups = 2;  // at once: one reads while the other commits
   static constexpr size_t kMostInGroup = 128;
+  static constexpr size_t kGroups = 2;  // at once
+  // A second group begins beside the first only for so many orders, or for one that waits so long:
+  // two groups that want one row of stock take turns, and a larger group costs no more.
+  static constexpr size_t kEnough = 64;
+  static constexpr Duration kLongWait = std::chrono::milliseconds(250);
   static constexpr size_t kRoom = 4096;
 
   PgPlacer(loop::Loop& loop, PgCaller& caller);
@@ -51,6 +55,7 @@ class PgPlacer {
   class Judge;
 
   void begin_groups();
+  bool may_begin() noexcept;
   GroupPtr next_group();
   void read(const GroupPtr& group);
   void judge(const GroupPtr& group, const PgReply& found);
