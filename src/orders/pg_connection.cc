@@ -105,7 +105,7 @@ void PgConnection::add_defaults(std::vector<std::pair<std::string, std::string>>
       "-c enable_seqscan=off -c default_transaction_isolation={}",
       kStatementTimeoutMs, escaped_spaces(address_.isolation));
   for (auto& [name, value] : options) {
-    if (name == "options") value = settings + " " + value;
+    if (name == "options") value = fmt::format("{} {}", settings, value);
   }
   for (const auto& [name, value] : std::initializer_list<std::pair<const char*, std::string>>{
            {"options", settings},

@@ -10,8 +10,7 @@ namespace sluice::orders {
 PgPool::PgPool(loop::Loop& loop, PgAddress address)
     : loop_(loop),
       address_(std::move(address)),
-      timer_(loop::Timer::make<&PgPool::on_timer>(loop_, this)),
-      lost_at_(loop_.now()) {
+      timer_(loop::Timer::make<&PgPool::on_timer>(loop_, this)) {
   PgEvents& events = *this;
   for (size_t i = 0; i < address_.connections; ++i) {
     connections_.push_back(std::make_unique<PgConnection>(loop_, address_, events));
@@ -32,7 +31,7 @@ void PgPool::run(PgSteps steps, TimePoint deadline, PgConnection::Done done) {
   }
   const TimePoint now = loop_.now();
   PgFault fault = PgFault::kNoTurn;
-  if (!is_up() && now - lost_at_ >= kDownAfter) {
+  if (down_since_ != TimePoint{} && now - down_since_ >= kDownAfter) {
     fault = PgFault::kDown;
   } else if (waiting_.size() >= kRoom) {
     fault = PgFault::kFull;
@@ -53,7 +52,7 @@ void PgPool::wait(Call call) {
 
 // One that is over already waits only to be told so.
 void PgPool::on_pg_ready(PgConnection& connection) noexcept {
-  was_up_ = true;
+  down_since_ = TimePoint{};
   const TimePoint now = loop_.now();
   const auto next =
       std::ranges::find_if(waiting_, [now](const Call& call) { return call.deadline > now; });
@@ -66,10 +65,7 @@ void PgPool::on_pg_ready(PgConnection& connection) noexcept {
 void PgPool::on_pg_lost(PgConnection&, std::string_view why) noexcept {
   static LogLimiter limiter;
   log_limited(limiter, LogLevel::warn, "postgres", "{}: {}", address_.text, why);
-  if (was_up_ && !is_up()) {
-    was_up_ = false;
-    lost_at_ = loop_.now();
-  }
+  if (!is_up() && down_since_ == TimePoint{}) down_since_ = loop_.now();
 }
 
 void PgPool::on_timer() noexcept {

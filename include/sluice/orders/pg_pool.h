@@ -49,9 +49,8 @@ class PgPool final : private PgEvents {
   const PgAddress address_;
   std::vector<std::unique_ptr<PgConnection>> connections_;
   std::deque<Call> waiting_;
-  loop::Timer timer_;  // of the first deadline among them
-  bool was_up_ = false;
-  TimePoint lost_at_;  // since when there is none: the start, or when the last one was lost
+  loop::Timer timer_;       // of the first deadline among them
+  TimePoint down_since_{};  // the first failure since there was a connection; not set: up, or new
 };
 
 }  // namespace sluice::orders
