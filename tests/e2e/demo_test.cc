@@ -85,7 +85,9 @@ class SecondHost {
                   {"ORDERS_C", demo.endpoint_port("c")}}) {
     REQUIRE(eventually([this] {
       try {
-        return admin(admin_port_, "/readyz").status == 200;
+        // Serving is not all: it is connected to the Redis of the first one as well.
+        const Message status = admin(admin_port_, "/api/v1/status");
+        return status.status == 200 && Json::parse(status.body).at("cache").at("redis") == "up";
       } catch (const Failure&) {
         return false;
       }
