@@ -55,7 +55,7 @@ objects = $(patsubst %.cc,$(O)/obj/%.o,$(1))
 
 # Libraries ----------------------------------------------------------------------------------------
 PKGS        := libuv libnghttp2 openssl yaml-cpp hiredis fmt libxxhash libsystemd zlib
-PKGS_ORDERS := sqlite3
+PKGS_ORDERS := sqlite3 libpq
 PKG_MISSING := $(shell for p in $(PKGS) $(PKGS_ORDERS); do pkg-config --exists $$p 2>/dev/null || echo $$p; done)
 PKG_CFLAGS  := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) $(PKGS_ORDERS) 2>/dev/null))
 PKG_LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
@@ -156,6 +156,8 @@ $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 # Unit tests ---------------------------------------------------------------------------------------
 # One program a module, which links what the module may use. Helpers may stand beside the tests.
 $(foreach m,$(MODULES),$(eval TEST_SRC_$(m) := $(sort $(shell find tests/unit/$(m) -name '*.cc' 2>/dev/null))))
+# A database server is run by the harness of the end-to-end tests.
+TEST_SRC_orders += $(patsubst %,tests/e2e/harness/%.cc,base postgres process)
 TESTED     := $(foreach m,$(MODULES),$(if $(TEST_SRC_$(m)),$(m)))
 UNIT_TESTS := $(TESTED:%=$(O)/tests/unit/%_test)
 DOCTEST_MAIN := $(O)/obj/tests/unit/main.o

@@ -6,9 +6,9 @@ set -euo pipefail
 
 declare -A packages
 packages[build]="g++ make pkg-config libuv1-dev libnghttp2-dev libssl-dev libyaml-cpp-dev libhiredis-dev \
-  libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev libsystemd-dev libsqlite3-dev zlib1g-dev doctest-dev"
+  libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev libsystemd-dev libsqlite3-dev libpq-dev zlib1g-dev doctest-dev"
 packages[demo]="${packages[build]} redis-server curl wrk"
-packages[test]="${packages[build]} redis-server curl wrk procps"
+packages[test]="${packages[build]} redis-server postgresql curl wrk procps"
 packages[conformance]="${packages[build]} nodejs redis-server"
 # Node.js from elsewhere than Debian brings npm along, and conflicts with Debian's.
 command -v npm >/dev/null || packages[conformance]+=" npm"
@@ -18,6 +18,7 @@ packages[bench]="${packages[demo]} nginx haproxy varnish nghttp2-client python3 
 
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=no
+clusters=/etc/postgresql-common/createcluster.d
 sudo=()
 apt=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -qq -o DPkg::Lock::Timeout=300)
 
@@ -38,6 +39,7 @@ main() {
   has_llhttp || missing+=("$(llhttp_package)")
   echo "deps: installing ${missing[*]}"
   hold_services
+  if [[ " ${missing[*]} " == *" postgresql "* ]]; then hold_clusters; fi
   if ! install_packages "${missing[@]}"; then
     update
     install_packages "${missing[@]}" || fail "apt-get could not install ${missing[*]}"
@@ -112,17 +114,27 @@ hold_services() {
   "${sudo[@]}" sh -c 'umask 022; printf "#!/bin/sh\nexit 101\n" >"$1" && chmod 755 "$1"' sh "$policy"
 }
 
+# A new PostgreSQL makes an empty cluster of its own, which nobody here has asked for.
+hold_clusters() {
+  # shellcheck disable=SC2016  # expands in the inner shell
+  "${sudo[@]}" sh -c 'umask 022; mkdir -p "$1" && echo "create_main_cluster = false" >"$1/sluice-deps.conf"' sh "$clusters"
+}
+
 release_services() {
+  if [[ -e $clusters/sluice-deps.conf ]]; then
+    "${sudo[@]}" rm -f "$clusters/sluice-deps.conf"
+    "${sudo[@]}" rmdir --ignore-fail-on-non-empty "$clusters"
+  fi
   if [[ $policy_is_ours == yes ]]; then "${sudo[@]}" rm -f "$policy"; fi
 }
 
-# We run Redis and the bench peers ourselves; a server that only we brought shall not come up at the next boot.
+# We run Redis, PostgreSQL and the bench peers ourselves; a server that only we brought shall not come up at the next boot.
 keep_off_at_boot() {
   local name
   command -v systemctl >/dev/null || return 0
   for name in "$@"; do
     case $name in
-      redis-server | nginx | haproxy | varnish)
+      redis-server | postgresql | nginx | haproxy | varnish)
         "${sudo[@]}" systemctl disable --quiet "$name" >/dev/null 2>&1 || true
         ;;
     esac

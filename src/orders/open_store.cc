@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "sluice/orders/store_sqlite.h"
+#include "sluice/orders/postgres/pg_url.h"
+#include "sluice/orders/postgres/store_postgres.h"
+#include "sluice/orders/sqlite/store_sqlite.h"
 
 namespace sluice::orders {
 namespace {
@@ -17,10 +19,10 @@ std::string OpenedStore::note() const {
 }
 
 std::string database_url_problem(const std::string& url) {
-  if (url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-    return "PostgreSQL comes in a later version; use sqlite:FILE";
-  }
-  if (!url.starts_with(kSqlite)) return url + " is not sqlite:FILE";
+  if (is_pg_url(url)) return postgres_url_problem(url);
+  // A URL of another scheme may hold a password.
+  if (url.find("://") != std::string::npos) return "it is not sqlite:FILE or postgres://…";
+  if (!url.starts_with(kSqlite)) return url + " is not sqlite:FILE or postgres://…";
   const std::string path = url.substr(kSqlite.size());
   // Several connections work on it, so it must be a file.
   if (path.empty() || path == ":memory:") return url + " names no file";
@@ -28,6 +30,7 @@ std::string database_url_problem(const std::string& url) {
 }
 
 OpenedStore open_store(loop::Loop& loop, const std::string& url, const std::vector<Product>& seed) {
+  if (is_pg_url(url)) return open_postgres_store(loop, url, seed);
   return open_sqlite_store(loop, url.substr(kSqlite.size()), seed);
 }
 

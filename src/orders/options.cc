@@ -99,7 +99,8 @@ void add_later(CLI::App& app, const char* name, const char* help) {
 // What both commands need to know.
 template <typename Options>
 void add_places(CLI::App& app, Options& options) {
-  app.add_option("--db", options.database, "The database: sqlite:FILE; made when it is missing")
+  app.add_option("--db", options.database,
+                 "The database: sqlite:FILE or postgres://…; tables are made when they are missing")
       ->required()
       ->type_name("URL");
   app.add_option("--queue", options.queue, "The queue of events: embedded")

@@ -25,7 +25,8 @@ struct OpenedStore {
   std::string note() const;
 };
 
-// "", or why no store has such a URL: sqlite:FILE.
+// "", or why no store has such a URL: sqlite:FILE or postgres://… Never shows a URL with a
+// password.
 std::string database_url_problem(const std::string& url);
 
 // Blocks; for start-up. `seed` is for a database without products; {}: it stays without. The store

@@ -9,7 +9,7 @@
 #include "sluice/base/strings.h"
 #include "sluice/orders/order_api.h"
 #include "sluice/orders/request_check.h"
-#include "sluice/orders/store_sqlite.h"
+#include "sluice/orders/sqlite/store_sqlite.h"
 #include "sluice/orders/version.h"
 #include "support.h"
 

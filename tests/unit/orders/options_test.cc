@@ -100,7 +100,8 @@ TEST_CASE("orders/options: what is wrong or comes later is usage, exit code 2") 
     CHECK(line.action == CommandLine::Action::exit);
     CHECK(line.exit_code == 2);
   }
-  for (const char* db : {"postgres://localhost/x", "o.db", "sqlite:", "sqlite::memory:"}) {
+  for (const char* db :
+       {"mysql://localhost/x", "postgres://a,b/x", "o.db", "sqlite:", "sqlite::memory:"}) {
     CAPTURE(db);
     CHECK(read({"serve", "--listen", "127.0.0.1:0", "--db", db}).exit_code == 2);
   }

@@ -1,4 +1,4 @@
-#include "sluice/orders/order_writer.h"
+#include "sluice/orders/sqlite/order_writer.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "sluice/base/log.h"
-#include "sluice/orders/store_sqlite.h"
+#include "sluice/orders/sqlite/store_sqlite.h"
 #include "support.h"
 
 using namespace sluice;

@@ -1,4 +1,4 @@
-#include "sluice/orders/sqlite_migrations.h"
+#include "sluice/orders/sqlite/sqlite_migrations.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "sluice/orders/sqlite_schema.h"
+#include "sluice/orders/sqlite/sqlite_schema.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "sluice/orders/store_sqlite.h"
+#include "sluice/orders/sqlite/store_sqlite.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "sluice/base/log.h"
-#include "sluice/orders/job_queue.h"
+#include "sluice/orders/sqlite/job_queue.h"
 #include "support.h"
 
 using namespace sluice;

@@ -15,9 +15,9 @@
 
 #include "sluice/loop/loop.h"
 #include "sluice/loop/timer.h"
-#include "sluice/orders/order_reader.h"
-#include "sluice/orders/order_writer.h"
-#include "sluice/orders/sqlite_schema.h"
+#include "sluice/orders/sqlite/order_reader.h"
+#include "sluice/orders/sqlite/order_writer.h"
+#include "sluice/orders/sqlite/sqlite_schema.h"
 #include "sluice/proxy/handler.h"
 
 namespace sluice::orders::test {

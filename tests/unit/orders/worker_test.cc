@@ -7,7 +7,7 @@
 
 #include "sluice/base/log.h"
 #include "sluice/orders/queue_embedded.h"
-#include "sluice/orders/store_sqlite.h"
+#include "sluice/orders/sqlite/store_sqlite.h"
 #include "support.h"
 
 using namespace sluice;

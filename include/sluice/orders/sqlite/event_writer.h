@@ -11,7 +11,7 @@
 #include "sluice/base/clock.h"
 #include "sluice/base/error.h"
 #include "sluice/orders/event_store.h"
-#include "sluice/orders/sqlite_db.h"
+#include "sluice/orders/sqlite/sqlite_db.h"
 
 namespace sluice::orders {
 

@@ -1,4 +1,4 @@
-#include "sluice/orders/order_reader.h"
+#include "sluice/orders/sqlite/order_reader.h"
 
 #include <algorithm>
 #include <string>

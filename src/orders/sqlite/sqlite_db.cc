@@ -1,4 +1,4 @@
-#include "sluice/orders/sqlite_db.h"
+#include "sluice/orders/sqlite/sqlite_db.h"
 
 #include <time.h>
 

@@ -1,4 +1,4 @@
-#include "sluice/orders/job_queue.h"
+#include "sluice/orders/sqlite/job_queue.h"
 
 #include <algorithm>
 

@@ -6,7 +6,7 @@
 
 #include "sluice/base/random.h"
 #include "sluice/orders/order.h"
-#include "sluice/orders/sqlite_db.h"
+#include "sluice/orders/sqlite/sqlite_db.h"
 
 namespace sluice::orders {
 

@@ -1,11 +1,11 @@
-#include "sluice/orders/sqlite_migrations.h"
+#include "sluice/orders/sqlite/sqlite_migrations.h"
 
 #include <iterator>
 #include <string>
 #include <utility>
 
 #include "sluice/orders/event.h"
-#include "sluice/orders/event_writer.h"
+#include "sluice/orders/sqlite/event_writer.h"
 
 namespace sluice::orders {
 namespace {

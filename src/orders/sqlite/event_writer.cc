@@ -1,4 +1,4 @@
-#include "sluice/orders/event_writer.h"
+#include "sluice/orders/sqlite/event_writer.h"
 
 #include <algorithm>
 #include <optional>

@@ -1,4 +1,4 @@
-#include "sluice/orders/store_sqlite.h"
+#include "sluice/orders/sqlite/store_sqlite.h"
 
 #include <thread>
 #include <utility>
@@ -7,10 +7,10 @@
 
 #include "sluice/base/log.h"
 #include "sluice/base/random.h"
-#include "sluice/orders/job_queue.h"
-#include "sluice/orders/order_reader.h"
-#include "sluice/orders/order_writer.h"
-#include "sluice/orders/sqlite_schema.h"
+#include "sluice/orders/sqlite/job_queue.h"
+#include "sluice/orders/sqlite/order_reader.h"
+#include "sluice/orders/sqlite/order_writer.h"
+#include "sluice/orders/sqlite/sqlite_schema.h"
 
 namespace sluice::orders {
 namespace {

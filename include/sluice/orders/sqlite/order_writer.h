@@ -11,9 +11,9 @@
 
 #include "sluice/base/clock.h"
 #include "sluice/base/error.h"
-#include "sluice/orders/event_writer.h"
 #include "sluice/orders/order.h"
-#include "sluice/orders/sqlite_db.h"
+#include "sluice/orders/sqlite/event_writer.h"
+#include "sluice/orders/sqlite/sqlite_db.h"
 
 namespace sluice::orders {
 

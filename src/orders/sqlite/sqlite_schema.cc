@@ -1,8 +1,8 @@
-#include "sluice/orders/sqlite_schema.h"
+#include "sluice/orders/sqlite/sqlite_schema.h"
 
 #include <fmt/format.h>
 
-#include "sluice/orders/sqlite_migrations.h"
+#include "sluice/orders/sqlite/sqlite_migrations.h"
 
 namespace sluice::orders {
 namespace {

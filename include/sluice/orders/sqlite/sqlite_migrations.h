@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "sluice/base/error.h"
-#include "sluice/orders/sqlite_db.h"
+#include "sluice/orders/sqlite/sqlite_db.h"
 
 namespace sluice::orders {
 
