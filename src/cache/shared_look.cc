@@ -14,9 +14,14 @@ using redis::Reply;
 
 constexpr Duration kFirstPause = std::chrono::milliseconds(5);
 
+// The key holds nothing of ours.
+bool is_foreign(Fault fault) noexcept {
+  return fault == Fault::kWrongType || fault == Fault::kTooLarge;
+}
+
 SharedMiss miss_of(Fault fault) noexcept {
   if (fault == Fault::kTimeout) return SharedMiss::late;
-  return fault == Fault::kWrongType ? SharedMiss::broken : SharedMiss::away;
+  return is_foreign(fault) ? SharedMiss::broken : SharedMiss::away;
 }
 
 }  // namespace
@@ -83,10 +88,10 @@ void SharedLook::State::on_failed(Part part, Fault fault) noexcept {
     case Part::state:  // what it fails for is the other's end as well, or it is not known
       return;
     case Part::hash:
-      if (fault == Fault::kWrongType) link_->run_errand({"UNLINK", name_});
+      if (is_foreign(fault)) link_->run_errand({"UNLINK", name_});
       return on_read(miss_of(fault));
     case Part::chunk:
-      if (fault == Fault::kWrongType) return on_broken_chunk();
+      if (is_foreign(fault)) return on_broken_chunk();
       if (fault == Fault::kTimeout) {
         const TimePoint now = monotonic_now();
         link_->pace().note_late(*record_.entry.spec.complete_length, body_->size(),

@@ -78,6 +78,7 @@ void RespReader::begin() noexcept {
   if (values_.capacity() > kMostKeptValues) values_.shrink_to_fit();
   elements_ = 0;
   bulk_bytes_ = 0;
+  skipped_ = nullptr;
 }
 
 void RespReader::take_line() {
@@ -117,15 +118,23 @@ void RespReader::on_line(Slice line) {
 
 void RespReader::begin_bulk(int64_t size) {
   const auto wanted = static_cast<uint64_t>(size);
-  if (wanted > limits_.bulk) return fail("a value is too large");
-  if (wanted > limits_.reply - bulk_bytes_) return fail("a reply is too large");
-  bulk_bytes_ += wanted;
+  if (wanted > kLargestBulk) return fail("a value is larger than any");
+  if (wanted > limits_.bulk) skip("TOOLARGE a value is too large");
+  if (wanted > limits_.reply - bulk_bytes_) skip("TOOLARGE a reply is too large");
+  if (skipped_ == nullptr) bulk_bytes_ += wanted;
   bulk_left_ = wanted;
   bulk_ = Slice();
   state_ = wanted == 0 ? State::kBulkEnd : State::kBulk;
 }
 
 void RespReader::take_bulk() {
+  if (skipped_ != nullptr) {
+    const size_t count = std::min(bulk_left_, input_.size());
+    input_.remove_prefix(count);
+    bulk_left_ -= count;
+    if (bulk_left_ == 0) state_ = State::kBulkEnd;
+    return;
+  }
   if (block_ == nullptr) {
     if (bulk_left_ < kOwnBlock && bulk_left_ <= input_.size()) {
       bulk_ = input_.sub(0, bulk_left_);
@@ -157,22 +166,33 @@ void RespReader::take_bulk_end() {
 
 void RespReader::begin_array(int64_t count) {
   const auto wanted = static_cast<uint64_t>(count);
-  if (wanted > limits_.elements - elements_) return fail("a reply has too many elements");
-  elements_ += wanted;
+  if (wanted > kMostElements) return fail("a reply has far too many elements");
+  if (wanted > limits_.elements - elements_) skip("TOOLARGE a reply has too many elements");
+  if (skipped_ == nullptr) elements_ += wanted;
   if (wanted == 0) return add({.type = Type::kArray, .bytes = {}});
   if (depth_ == kMostDepth) return fail("a reply is nested too deep");
   open_[depth_++] = {static_cast<uint32_t>(values_.size()), wanted};
-  values_.push_back({.type = Type::kArray, .number = count, .bytes = {}});
+  if (skipped_ == nullptr) values_.push_back({.type = Type::kArray, .number = count, .bytes = {}});
 }
 
 // A value that is complete, and so perhaps the arrays around it.
 void RespReader::add(Value value) {
-  values_.push_back(std::move(value));
+  if (skipped_ == nullptr) values_.push_back(std::move(value));
   while (depth_ > 0 && --open_[depth_ - 1].left == 0) {
     const uint32_t at = open_[--depth_].at;
-    values_[at].span = static_cast<uint32_t>(values_.size() - at);
+    if (skipped_ == nullptr) values_[at].span = static_cast<uint32_t>(values_.size() - at);
   }
-  if (depth_ == 0) step_ = Step::kReply;
+  if (depth_ > 0) return;
+  if (skipped_ != nullptr) {
+    values_.push_back({.type = Type::kError, .bytes = Slice::from_static(skipped_)});
+  }
+  step_ = Step::kReply;
+}
+
+// From here to its end the reply is only counted.
+void RespReader::skip(const char* why) noexcept {
+  if (skipped_ == nullptr) skipped_ = why;
+  values_.clear();
 }
 
 void RespReader::fail(const char* error) noexcept {

@@ -119,6 +119,24 @@ TEST_CASE("e2e/redis_garbage: ten thousand fields under one entry, and one of a 
   CHECK(bench.b.rss_kib() < 300'000);
 }
 
+TEST_CASE("e2e/redis_garbage: more than a reply may hold is deleted, and costs nobody the tier") {
+  Bench bench;
+  const std::string many = bench.key("/many"), huge = bench.key("/huge");
+  bench.key("/other");
+  bench.redis.ask({"EVAL",
+                   "for i = 1, 20000 do redis.call('HSET', KEYS[1], i, 'x') end return redis.call("
+                   "'HSET', KEYS[2], 'x', string.rep('0123456789', 400000))",
+                   "2", many, huge});
+  for (const std::string path : {"/many", "/huge"}) {
+    CAPTURE(path);
+    const std::string url = "http://test" + path;
+    const Finished found = bench.b.command({"cache", "get", url});
+    CHECK(found.out.find("TOOLARGE") != std::string::npos);
+    bench.expect_healed(path);
+  }
+  CHECK(is_from_redis(ask(bench.b, "/other")));
+}
+
 TEST_CASE("e2e/redis_garbage: chunks that are gone, cut, of another type or another body") {
   struct Case {
     const char* name;

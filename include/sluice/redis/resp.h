@@ -4,7 +4,10 @@
 // its elements come, not by what was announced. A bulk of kOwnBlock bytes or more, or one that is
 // cut by a chunk's end, is copied once, as it comes, into a block of its own which any thread may
 // hold; smaller ones stay in the chunk they were read into.
-// After a violation the reader stays broken: there is no way back into step with the server.
+// A reply over the limits is read to its end without being kept, so that the replies behind it stay
+// in step; in its place comes an error reply, "TOOLARGE ...". A violation is only what no Redis
+// would send, or what would take too long to skip. After a violation the reader stays broken: there
+// is no way back into step with the server.
 #pragma once
 
 #include <cstddef>
@@ -70,6 +73,10 @@ class Reply {
   const Value* value_;
 };
 
+// What may be skipped: the largest value of a Redis (proto-max-bulk-len), and so many elements.
+inline constexpr uint64_t kLargestBulk = 512 * 1024 * 1024;
+inline constexpr uint64_t kMostElements = 16 * 1024 * 1024;
+
 struct RespLimits {
   size_t bulk = 2 * 1024 * 1024;    // bytes of one value
   size_t reply = 16 * 1024 * 1024;  // bytes of all values of a reply
@@ -112,6 +119,7 @@ class RespReader {
   void take_bulk_end();
   void begin_array(int64_t count);
   void add(Value value);
+  void skip(const char* why) noexcept;
   void fail(const char* error) noexcept;
   void drop_block() noexcept;
 
@@ -126,6 +134,7 @@ class RespReader {
   Block* block_ = nullptr;
   Slice bulk_;
   size_t bulk_left_ = 0;
+  const char* skipped_ = nullptr;  // why nothing of this reply is kept
   State state_ = State::kLine;
   bool has_cr_ = false;  // of a bulk's end
   Step step_ = Step::kMore;

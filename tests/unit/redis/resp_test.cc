@@ -146,18 +146,21 @@ TEST_CASE("redis/resp: limits hold before memory is taken") {
   };
   const Case cases[] = {
       {"$10\r\n0123456789\r\n", "\"0123456789\"\n"},
-      {"$11\r\n", "!a value is too large"},
-      {"$9223372036854775807\r\n", "!a value is too large"},
-      {"*2\r\n$10\r\n0123456789\r\n$6\r\n", "!a reply is too large"},
+      {"$11\r\n01234567890\r\n:1\r\n", "-TOOLARGE a value is too large\n:1\n"},
+      {"$11\r\n01234567890xx", "!a value does not end where it should"},
+      {"$9223372036854775807\r\n", "!a value is larger than any"},
+      {"*2\r\n$10\r\n0123456789\r\n$6\r\n012345\r\n:1\r\n", "-TOOLARGE a reply is too large\n:1\n"},
       {"$10\r\n0123456789\r\n$10\r\n0123456789\r\n", "\"0123456789\"\n\"0123456789\"\n"},
       {"+012345678901234567890\r\n", "+012345678901234567890\n"},
       {"+0123456789012345678901\r\n", "!a line is too long"},
       {"+01234567890123456789012345", "!a line is too long"},
       {"*4\r\n:1\r\n:2\r\n:3\r\n:4\r\n", "[:1,:2,:3,:4]\n"},
-      {"*5\r\n", "!a reply has too many elements"},
-      {"*2147483647\r\n", "!a reply has too many elements"},
-      {"*9223372036854775807\r\n", "!a reply has too many elements"},
-      {"*2\r\n*2\r\n:1\r\n:2\r\n*1\r\n", "!a reply has too many elements"},
+      {"*5\r\n:1\r\n:2\r\n:3\r\n$2\r\nab\r\n*1\r\n:5\r\n+next\r\n",
+       "-TOOLARGE a reply has too many elements\n+next\n"},
+      {"*2147483647\r\n", "!a reply has far too many elements"},
+      {"*9223372036854775807\r\n", "!a reply has far too many elements"},
+      {"*2\r\n*2\r\n:1\r\n:2\r\n*1\r\n$11\r\n01234567890\r\n$2\r\nab\r\n",
+       "-TOOLARGE a reply has too many elements\n\"ab\"\n"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.bytes);
