@@ -19,6 +19,7 @@ FUZZ_SECONDS ?= 60#v how long make fuzz runs each target
 TEST_ARGS    ?=#v arguments for the test programs, such as -tc='*smuggling*'
 TEST_ID      ?=#v the one test of http-cache-tests whose messages make conformance shows
 SOAK_ARGS    ?=#v arguments for bench/soak, such as --redis
+SALE_ARGS    ?=#v arguments for bench/flash-sale, such as --seed 7
 TEST_TIMEOUT ?= 900#v seconds after which a test program is aborted
 PORT         ?=#v where the demo listens instead of 8080
 V            ?=#v 1 shows the commands
@@ -76,13 +77,13 @@ endif
 
 # Flags --------------------------------------------------------------------------------------------
 WARN       := -Wall -Wextra -Wpedantic
-SAN_FLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+SAN_FLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 # With a sanitizer g++ 12 sees uninitialised variables and fences that are none of ours.
 SAN_WARN   := $(if $(SAN),-Wno-error=maybe-uninitialized $(if $(findstring thread,$(SAN)),-Wno-error=tsan))
 ALL_CPPFLAGS := -Iinclude $(LLHTTP_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS)
-ALL_CXXFLAGS := -std=c++20 -O2 -g -fno-omit-frame-pointer -pthread $(WARN) -Werror $(SAN_FLAGS) $(SAN_WARN) $(CXXFLAGS)
+ALL_CXXFLAGS := -std=c++20 -O2 -g -pthread $(WARN) -Werror $(SAN_FLAGS) $(SAN_WARN) $(CXXFLAGS)
 ALL_LDFLAGS  := -pthread -Wl,--as-needed $(SAN_FLAGS) $(LDFLAGS)
-LLHTTP_FLAGS := -O3 -g -w -fno-omit-frame-pointer $(SAN_FLAGS)
+LLHTTP_FLAGS := -O3 -g -w $(SAN_FLAGS)
 
 # link(output, objects, archives, libraries)
 link = $(Q)$(CXX) $(ALL_LDFLAGS) -o $(1) $(2) $(if $(3),-Wl$(comma)--start-group $(3) -Wl$(comma)--end-group) $(4)
@@ -217,9 +218,9 @@ conformance: ## Run http-cache-tests through sluice (TEST_ID= shows one of them)
 
 # What people call ---------------------------------------------------------------------------------
 # Those that may install packages build in a second make, which then finds what was installed.
-.PHONY: deps demo test test-programs bench soak lint format install clean help
+.PHONY: deps demo test test-programs bench soak flash-sale lint format install clean help
 DEPS ?= build test lint fuzz
-deps: ## Install what is missing of the packages (DEPS="build demo test conformance lint fuzz bench")
+deps: ## Install what is missing of the packages (DEPS="build demo test conformance lint fuzz bench flash-sale")
 	@scripts/deps.sh $(DEPS)
 
 # Where `become` is loaded the script takes the place of make; else it runs below it.
@@ -255,6 +256,14 @@ soak: ## Ten million distinct URLs through a small cache (bench/soak; SOAK_ARGS=
 	@scripts/deps.sh bench
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(OABS) exec bench/soak $(SOAK_ARGS)
+
+DB ?= sqlite
+QUEUE ?= embedded
+STOCK ?= none
+flash-sale: ## Sell exactly N while everything is killed (DB=postgres, SALE_ARGS="--units 800 --seed 7")
+	@scripts/deps.sh flash-sale
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(OABS) exec bench/flash-sale --db $(DB) --queue $(QUEUE) --stock $(STOCK) $(SALE_ARGS)
 
 lint: ## Check format, layers, sizes, words, and run clang-tidy
 	@BUILD=$(O) TIDY_FLAGS='-std=c++20 $(ALL_CPPFLAGS)' scripts/lint.sh

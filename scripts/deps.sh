@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages of the named groups that are missing: deps.sh [GROUP...]
-# Groups: build, demo, test, conformance, lint, fuzz, bench. Nothing missing: no apt, no root, no network.
+# Groups: build, demo, test, conformance, lint, fuzz, bench, flash-sale. Nothing missing: no apt, no root, no network.
 # Starts no service, restarts none and upgrades nothing that was named and is there.
 set -euo pipefail
 
@@ -8,7 +8,8 @@ declare -A packages
 packages[build]="g++ make pkg-config libuv1-dev libnghttp2-dev libssl-dev libyaml-cpp-dev libhiredis-dev \
   libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev libsystemd-dev libsqlite3-dev libpq-dev zlib1g-dev doctest-dev"
 packages[demo]="${packages[build]} redis-server curl wrk"
-packages[test]="${packages[build]} redis-server postgresql curl wrk procps"
+packages[flash-sale]="${packages[build]} redis-server postgresql python3"
+packages[test]="${packages[flash-sale]} curl wrk procps"
 packages[conformance]="${packages[build]} nodejs redis-server"
 # Node.js from elsewhere than Debian brings npm along, and conflicts with Debian's.
 command -v npm >/dev/null || packages[conformance]+=" npm"
@@ -25,7 +26,7 @@ apt=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -qq -o DPk
 main() {
   local groups=("${@:-build}") names="" wanted missing group
   for group in "${groups[@]}"; do
-    [[ -n ${packages[$group]:-} ]] || fail "unknown group '$group' (build demo test conformance lint fuzz bench)" 2
+    [[ -n ${packages[$group]:-} ]] || fail "unknown group '$group' (build demo test conformance lint fuzz bench flash-sale)" 2
     names+=" ${packages[$group]}"
   done
   read -ra wanted <<<"$names"
