@@ -39,6 +39,16 @@ bool Slice::try_join(const Slice& next) noexcept {
   return true;
 }
 
+bool Slice::try_extend(std::string_view bytes) noexcept {
+  if (owner_ == 0 || (owner_ & kSharedTag) != 0) return false;
+  auto* chunk = reinterpret_cast<Chunk*>(owner_);
+  const size_t end = static_cast<size_t>(data_ - chunk->data()) + size_;
+  if (chunk->refs != 1 || bytes.size() > chunk->capacity - end) return false;
+  std::memcpy(chunk->data() + end, bytes.data(), bytes.size());
+  size_ += bytes.size();
+  return true;
+}
+
 void Slice::slide_to(const char* to) noexcept {
   if (owner_ == 0 || (owner_ & kSharedTag) != 0) return;
   auto* chunk = reinterpret_cast<Chunk*>(owner_);

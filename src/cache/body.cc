@@ -101,6 +101,15 @@ size_t BodyReader::read(Chain& out, size_t most) {
   return taken;
 }
 
+std::string_view BodyReader::read_small(size_t most) noexcept {
+  const uint64_t size = body_->size();
+  if (offset_ >= size || size - offset_ > most) return {};
+  if (offset_ < segment_->start || size - segment_->start > segment_->capacity) return {};
+  const std::string_view bytes(segment_->data + (offset_ - segment_->start), size - offset_);
+  offset_ = size;
+  return bytes;
+}
+
 Body::Body(MemoryBudget& budget, std::optional<uint64_t> length, size_t first) noexcept
     : cost_(heap_cost(sizeof(Body) + first)), budget_(budget), length_(length) {
   first_.data = reinterpret_cast<char*>(this + 1);

@@ -1,6 +1,7 @@
 #include "sluice/cache/key.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <span>
 
@@ -12,6 +13,17 @@ namespace sluice::cache {
 namespace {
 
 constexpr std::string_view kMethod = "GET ";
+
+// What may stand in the name of a host (RFC 3986 section 3.2.2), in lower case; 0 for all else.
+constexpr std::array<char, 256> make_reg_name_table() noexcept {
+  std::array<char, 256> table{};
+  for (size_t i = 0; i < table.size(); ++i) {
+    const char c = static_cast<char>(i);
+    if (http::is_char(c, http::kCharRegName)) table[i] = to_lower(c);
+  }
+  return table;
+}
+constexpr std::array<char, 256> kRegName = make_reg_name_table();
 
 // Writes text; without a place to write to, measures it.
 class TextWriter {
@@ -27,11 +39,17 @@ class TextWriter {
     if (out_ != nullptr) out_[size_] = byte;
     ++size_;
   }
-  // Needs a place to write to.
-  void put_lower(std::string_view text) noexcept {
+  // In lower case, if nothing but what may stand in the name of a host is in it; else nothing is
+  // written. Needs a place to write to.
+  bool put_reg_name(std::string_view text) noexcept {
     char* at = out_ + size_;
-    for (char c : text) *at++ = to_lower(c);
+    for (char c : text) {
+      const char lower = kRegName[static_cast<uint8_t>(c)];
+      if (lower == 0) return false;
+      *at++ = lower;
+    }
     size_ += text.size();
+    return true;
   }
   void put_number(uint64_t number) noexcept {
     char digits[20];
@@ -169,9 +187,8 @@ std::string_view target_for(std::string_view target, const KeyRule& rule, Arena&
 
 // Nothing of a host but what may stand in one stays as it is: so no host can imitate a port or a
 // path.
-void put_host(std::string_view host, TextWriter& out) noexcept {
+void put_odd_host(std::string_view host, TextWriter& out) noexcept {
   constexpr std::string_view hex = "0123456789ABCDEF";
-  if (http::is_all(host, http::kCharRegName)) return out.put_lower(host);
   const bool is_ip6 = host.size() > 2 && host.front() == '[' && host.back() == ']';
   for (size_t i = 0; i < host.size(); ++i) {
     const char c = host[i];
@@ -187,20 +204,28 @@ void put_host(std::string_view host, TextWriter& out) noexcept {
   }
 }
 
+void put_host(std::string_view host, TextWriter& out) noexcept {
+  if (!out.put_reg_name(host)) put_odd_host(host, out);
+}
+
+size_t most_of_origin(const KeyUrl& url) noexcept { return 16 + 3 * url.authority.size(); }
+
 // "scheme://host:port"
-std::string_view origin_of(const KeyUrl& url, Arena& arena) noexcept {
+void put_origin(const KeyUrl& url, TextWriter& out) noexcept {
   const http::Authority authority = http::split_authority(url.authority);
   const bool is_tls = url.scheme == "https";
-  return write_text(arena, 16 + 3 * url.authority.size(), [&](TextWriter& out) {
-    out.put(is_tls ? "https://" : "http://");
-    put_host(authority.host, out);
-    out.put(':');
-    if (authority.port.empty()) {
-      out.put(is_tls ? "443" : "80");
-    } else {
-      put_host(authority.port, out);
-    }
-  });
+  if (is_tls) {
+    out.put("https://");
+  } else {
+    out.put("http://");
+  }
+  put_host(authority.host, out);
+  out.put(':');
+  if (authority.port.empty()) {
+    out.put(is_tls ? "443" : "80");
+  } else {
+    put_host(authority.port, out);
+  }
 }
 
 std::string_view join(std::string_view a, std::string_view b, Arena& arena) noexcept {
@@ -269,27 +294,33 @@ void put_extras(const http::FieldList& fields, const KeyRule& rule, TextWriter& 
   out.put_counted(rule.space);
 }
 
-struct KeyPieces {
-  std::string_view origin, target;
-  size_t extras;  // how many bytes put_extras writes
+// "GET 4711 " is written last, when the URL's length is known, and in front of it.
+constexpr size_t kMostPrefix = kMethod.size() + sizeof("18446744073709551615");
+
+// `put_url` and `put_extras` write at most as many bytes as are given with them.
+struct KeySizes {
+  size_t most_url, extras;
 };
 
-template <typename F>
-Key finish_key(const KeyPieces& pieces, const HashSecret& secret, Arena& arena, F&& put_extras) {
+template <typename Url, typename Extras>
+Key write_key(const KeySizes& sizes, const HashSecret& secret, Arena& arena, Url&& put_url,
+              Extras&& put_extras) {
+  const size_t most = sizes.most_url + sizes.extras;
+  char* const url = arena.allocate_array<char>(kMostPrefix + most) + kMostPrefix;
+  TextWriter out(url);
+  put_url(out);
   Key key;
-  const size_t url_size = pieces.origin.size() + pieces.target.size();
-  const size_t most = kMethod.size() + sizeof("18446744073709551615 ") + url_size + pieces.extras;
-  size_t url_at = 0;
-  key.text = write_text(arena, most, [&](TextWriter& out) {
-    out.put(kMethod);
-    out.put_number(url_size);
-    out.put(' ');
-    url_at = out.size();
-    out.put(pieces.origin);
-    out.put(pieces.target);
-    put_extras(out);
-  });
-  key.url = key.text.substr(url_at, url_size);
+  key.url = {url, out.size()};
+  if (sizes.extras > 0) put_extras(out);
+  SL_CHECK(out.size() <= most);
+
+  char prefix[kMostPrefix];
+  size_t size = kMethod.copy(prefix, kMethod.size());
+  size += write_decimal(prefix + size, key.url.size());
+  prefix[size++] = ' ';
+  char* const text = url - size;
+  std::memcpy(text, prefix, size);
+  key.text = {text, size + out.size()};
   key.hash = hash128(key.text, secret);
   return key;
 }
@@ -301,13 +332,19 @@ std::optional<Key> make_key(const KeyUrl& url, const http::FieldList& fields, co
   if (!url.target.starts_with('/')) return std::nullopt;
   TextWriter measure;
   put_extras(fields, rule, measure);
-  const KeyPieces pieces{origin_of(url, arena), target_for(url.target, rule, arena),
-                         measure.size()};
-  return finish_key(pieces, secret, arena, [&](TextWriter& out) { put_extras(fields, rule, out); });
+  const std::string_view target = target_for(url.target, rule, arena);
+  return write_key(
+      {most_of_origin(url) + target.size(), measure.size()}, secret, arena,
+      [&](TextWriter& out) {
+        put_origin(url, out);
+        out.put(target);
+      },
+      [&](TextWriter& out) { put_extras(fields, rule, out); });
 }
 
 Key key_of_url(std::string_view url, const HashSecret& secret, Arena& arena) {
-  return finish_key({url, {}, 0}, secret, arena, [](TextWriter&) {});
+  return write_key(
+      {url.size(), 0}, secret, arena, [&](TextWriter& out) { out.put(url); }, [](TextWriter&) {});
 }
 
 std::optional<std::string_view> canonical_url(std::string_view url, const KeyRule& rule,
@@ -319,7 +356,11 @@ std::optional<std::string_view> canonical_url(std::string_view url, const KeyRul
   if (!target.starts_with('/')) target = join("/", target, arena);
   const bool is_tls = equals_ignore_case(parts->scheme, "https");
   const KeyUrl taken{is_tls ? "https" : "http", parts->authority, target};
-  return join(origin_of(taken, arena), target_for(target, rule, arena), arena);
+  const std::string_view kept = target_for(target, rule, arena);
+  return write_text(arena, most_of_origin(taken) + kept.size(), [&](TextWriter& out) {
+    put_origin(taken, out);
+    out.put(kept);
+  });
 }
 
 std::optional<std::string_view> url_of_key(std::string_view text) noexcept {

@@ -322,6 +322,13 @@ void H1Connection::send_body(Chain&& bytes) {
   active.chunks.write(std::move(bytes), listener_.kit().loop.chunks(), active.out);
 }
 
+void H1Connection::send_copy(std::string_view bytes) {
+  if (!active_->chunked_out && active_->out.try_append_copy(bytes)) return;
+  Chain piece;
+  ChainWriter(listener_.kit().loop.chunks(), piece).write(bytes);
+  send_body(std::move(piece));
+}
+
 void H1Connection::send_end(const http::FieldList* trailers) {
   if (!active_->chunked_out) return;
   active_->chunks.end();

@@ -165,8 +165,12 @@ Error walk_request(std::string_view head, const HeadLimits& limits, RequestLines
   const char* end = at + head.size();
   if (Error error = walk_request_line(at, end, limits, seen)) return error;
   seen.field_lines = {at, static_cast<size_t>(end - at)};
-  auto count = [&seen](std::string_view, std::string_view) noexcept { ++seen.fields; };
-  if (const char* fault = walk_fields(at, end, count)) return {Errc::kBadRequest, fault};
+  auto note = [&seen](std::string_view name, std::string_view value) noexcept {
+    const uint32_t index = seen.fields++;
+    if (index >= RequestLines::kMostMarks) return;
+    seen.marks[index] = {name.data(), name.data() + name.size(), value.data() + value.size()};
+  };
+  if (const char* fault = walk_fields(at, end, note)) return {Errc::kBadRequest, fault};
   if (seen.fields > limits.fields) return {Errc::kTooManyFields};
   return {};
 }

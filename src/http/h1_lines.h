@@ -17,12 +17,21 @@
 
 namespace sluice::http {
 
+// A field line as the walk saw it.
+struct LineMarks {
+  const char* name;
+  const char* colon;
+  const char* end;  // of the value, with the white space around it
+};
+
 struct RequestLines {
   std::string_view method, target;
   std::string_view after_method;  // from the space behind the method to the head's end
   std::string_view field_lines;   // with the empty line
   uint8_t minor_version = 1;
   uint32_t fields = 0;
+  static constexpr uint32_t kMostMarks = 32;
+  LineMarks marks[kMostMarks];  // of the first so many field lines
 };
 struct StatusLines {
   int status = 0;

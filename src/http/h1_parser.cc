@@ -105,6 +105,18 @@ FieldList take_fields(std::string_view lines, Field* fields) noexcept {
 
 // A GET for a path without anything that says how long the message or the connection is: the walk
 // over its lines was stricter than llhttp, which has nothing to add.
+// By the marks where they are all there: then nothing is gone over twice.
+FieldList take_fields(const RequestLines& lines, Field* fields) noexcept {
+  if (lines.fields > RequestLines::kMostMarks) return take_fields(lines.field_lines, fields);
+  for (uint32_t i = 0; i < lines.fields; ++i) {
+    const LineMarks& at = lines.marks[i];
+    const std::string_view name(at.name, static_cast<size_t>(at.colon - at.name));
+    const std::string_view value(at.colon + 1, static_cast<size_t>(at.end - at.colon - 1));
+    fields[i] = Field{name, without_space(value), field_id(name)};
+  }
+  return FieldList(std::span<const Field>(fields, lines.fields));
+}
+
 bool is_plain(const FieldList& fields) noexcept {
   return fields.size() > 0 && !fields.has(FieldId::kContentLength) &&
          !fields.has(FieldId::kTransferEncoding) && !fields.has(FieldId::kConnection) &&
@@ -223,7 +235,7 @@ Result<RequestHead> parse_request_head(std::string_view head, const HeadLimits& 
 
   Field* fields = arena.allocate_array<Field>(lines.fields);
   if (request.method == Method::get && request.target.front() == '/') {
-    request.fields = take_fields(lines.field_lines, fields);
+    request.fields = take_fields(lines, fields);
   }
   if (!is_plain(request.fields)) {
     Collector collector{fields, 0, lines.fields};

@@ -157,6 +157,10 @@ TimePoint Loop::now() noexcept {
   return state.now;
 }
 
+TimePoint Loop::read_clock() noexcept { return state_->latest = monotonic_now(); }
+
+TimePoint Loop::latest() noexcept { return std::max(now(), state_->latest); }
+
 Duration Loop::take_lag() noexcept { return std::exchange(state_->worst_lag, Duration{}); }
 
 TimerWheel& Loop::wheel() noexcept { return state_->wheel; }

@@ -89,6 +89,7 @@ struct Loop::State {
   std::atomic<bool> stop{false};
 
   TimePoint now{};
+  TimePoint latest{};  // by read_clock()
   bool is_now_fresh = false;
   bool is_running = false;
   bool is_single_turn = false;  // run_once(): a hook's effect must not wait behind a blocking poll

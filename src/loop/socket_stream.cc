@@ -1,7 +1,9 @@
 #include "socket_stream.h"
 
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -14,7 +16,8 @@ namespace {
 constexpr size_t kMostIovecs = 64;    // of one sendmsg
 constexpr size_t kSmallWrite = 2048;  // is copied into one piece
 constexpr size_t kQueuedIovecs = 4;   // of a queued write: as many as uv_write takes without malloc
-constexpr int kMostReads = 32;        // for one event
+constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+constexpr int kMostReads = 32;  // for one event
 constexpr int kMostSalvagedReads = 64;
 
 static_assert(sizeof(uv_buf_t) == sizeof(iovec) &&
@@ -36,26 +39,43 @@ Error socket_error(int uv_status) noexcept {
   return Error(Errc::kSystem, "socket error", sys);
 }
 
+// glibc's recv() and send() are points where a thread may be cancelled, which takes two atomic
+// operations each in a program with threads. No thread of ours ever is. The sanitizers watch glibc.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+ssize_t receive_some(int fd, char* data, size_t size) noexcept {
+  return ::recv(fd, data, size, MSG_DONTWAIT);
+}
+ssize_t send_bytes(int fd, const char* data, size_t size) noexcept {
+  return ::send(fd, data, size, kSendFlags);
+}
+#else
+ssize_t receive_some(int fd, char* data, size_t size) noexcept {
+  return ::syscall(SYS_recvfrom, fd, data, size, MSG_DONTWAIT, nullptr, nullptr);
+}
+ssize_t send_bytes(int fd, const char* data, size_t size) noexcept {
+  return ::syscall(SYS_sendto, fd, data, size, kSendFlags, nullptr, 0);
+}
+#endif
+
 // One call; `offered` is how many bytes it was about. Several small pieces become one: copying them
 // costs less than a list of them does.
 ssize_t send_some(int fd, const Chain& bytes, size_t& offered) noexcept {
-  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
   if (bytes.slice_count() == 1) {
     const Slice& only = bytes.slice(0);
     offered = only.size();
-    return ::send(fd, only.data(), offered, kFlags);
+    return send_bytes(fd, only.data(), offered);
   }
   if (bytes.size() <= kSmallWrite) {
     char whole[kSmallWrite];
     offered = bytes.copy_to(whole, sizeof whole);
-    return ::send(fd, whole, offered, kFlags);
+    return send_bytes(fd, whole, offered);
   }
   iovec iovecs[kMostIovecs];
   msghdr message{};
   message.msg_iov = iovecs;
   message.msg_iovlen = bytes.fill_iovecs(iovecs, kMostIovecs);
   for (size_t i = 0; i < message.msg_iovlen; ++i) offered += iovecs[i].iov_len;
-  return ::sendmsg(fd, &message, kFlags);
+  return ::sendmsg(fd, &message, kSendFlags);
 }
 
 }  // namespace
@@ -154,7 +174,7 @@ void SocketStream::receive() noexcept {
       return;
     }
     const ReadChunk::Room room = chunk.room();
-    const ssize_t n = ::recv(fd_, room.data, room.size, MSG_DONTWAIT);
+    const ssize_t n = receive_some(fd_, room.data, room.size);
     if (n == 0) return on_end();
     if (n < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;
@@ -358,7 +378,7 @@ void SocketStream::read_what_came() noexcept {
   ReadChunk& chunk = husk->loop->state().read_chunk;
   for (int i = 0; i < kMostSalvagedReads && pauses_ == 0 && reading_ != Reading::at_end; ++i) {
     ReadChunk::Room room = chunk.room();
-    ssize_t n = ::recv(husk->fd(), room.data, room.size, MSG_DONTWAIT);
+    ssize_t n = receive_some(husk->fd(), room.data, room.size);
     if (n <= 0) break;
     on_bytes(static_cast<size_t>(n));
     if (husk->owner != this) return;  // closed in there; the husk stays until the loop goes on

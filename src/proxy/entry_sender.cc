@@ -14,6 +14,7 @@ namespace sluice::proxy {
 namespace {
 
 constexpr size_t kPiece = 1024 * 1024;  // of one copy for all: what waits costs nothing
+constexpr size_t kFewBytes = 1024;      // which are copied behind the head
 constexpr std::string_view kBoundary = "sluice-part-7f3a9c51d2e84b06";
 
 int64_t to_seconds_since_1970(WallTime time) noexcept {
@@ -145,20 +146,20 @@ EntrySender::Progress EntrySender::send_body(ClientStream& client, uint64_t& byt
     go_to_next_part();
     // Looked at before reading, so that what comes in between is seen the next time round.
     const cache::Body::Progress there = reader_->body().progress();
-    if (send_piece(client, bytes)) {
-      client.flush();
-      continue;
-    }
-    const bool is_run_over = left_ == 0 || (there.state == cache::Body::State::complete &&
-                                            reader_->offset() == there.size);
+    const bool has_sent = send_piece(client, bytes);
+    const bool is_at_end = part_ + 1 == entry_->parts().size() &&
+                           there.state == cache::Body::State::complete &&
+                           reader_->offset() == there.size;
+    const bool is_run_over = left_ == 0 || is_at_end;
     if (is_run_over) {
       if (ranges_ == nullptr || ++range_ == ranges_->count) break;
       begin_range();
-    } else if (there.state == cache::Body::State::failed) {
+    } else if (!has_sent && there.state == cache::Body::State::failed) {
       return Progress::body_broken;
-    } else if (reader_->offset() >= there.size) {  // beyond: a range that has not come yet
+    } else if (!has_sent && reader_->offset() >= there.size) {  // a range that has not come yet
       return Progress::body_grows;
     }
+    if (has_sent) client.flush();
   }
   if (has_body_ && parts_) send_text(client, &EntrySender::write_end, bytes);
   has_body_ = false;
@@ -177,12 +178,19 @@ bool EntrySender::send_piece(ClientStream& client, uint64_t& bytes) {
   if (part_ + 1 < parts.size()) {
     most = std::min(most, parts[part_ + 1].first - parts[part_].first - reader_->offset());
   }
-  Chain piece;
-  const size_t read = reader_->read(piece, static_cast<size_t>(most));
-  if (read == 0) return false;
+  size_t read = 0;
+  const std::string_view few = reader_->read_small(std::min<uint64_t>(most, kFewBytes));
+  if (!few.empty()) {
+    read = few.size();
+    client.send_copy(few);
+  } else {
+    Chain piece;
+    read = reader_->read(piece, static_cast<size_t>(most));
+    if (read == 0) return false;
+    client.send_body(std::move(piece));
+  }
   if (left_ != kToTheEnd) left_ -= read;
   bytes += read;
-  client.send_body(std::move(piece));
   return true;
 }
 

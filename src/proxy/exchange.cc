@@ -53,7 +53,7 @@ void Exchange::dispose() noexcept {
 void Exchange::begin(const http::RequestHead& head) noexcept {
   head_ = head;
   has_head_ = true;
-  begin_ = monotonic_now();
+  begin_ = site_.kit().loop.latest();
   choose_id();
   go(Step::kRoute);
   run();
@@ -62,7 +62,7 @@ void Exchange::begin(const http::RequestHead& head) noexcept {
 void Exchange::begin_fetch(const FetchBegin& begin) noexcept {
   head_ = begin.head;
   has_head_ = is_fetch_ = true;
-  begin_ = monotonic_now();
+  begin_ = site_.kit().loop.latest();
   route_ = &begin.route;
   target_ = begin.target;
   request_id_ = begin.request_id;
@@ -74,7 +74,7 @@ void Exchange::begin_fetch(const FetchBegin& begin) noexcept {
 void Exchange::refuse(Error error, const http::RequestHead* head) noexcept {
   if (head != nullptr) head_ = *head;
   has_head_ = head != nullptr;
-  begin_ = monotonic_now();
+  begin_ = site_.kit().loop.latest();
   choose_id();
   fail(error);
   run();

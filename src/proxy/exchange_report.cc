@@ -18,7 +18,7 @@ void Exchange::account(const ClientInfo& client) noexcept {
   WorkerKit& kit = site_.kit();
   if (is_fetch_) return;  // its asker tells of it
   if (status_ == 0) status_ = kStatusClientClosed;
-  Duration total = monotonic_now() - begin_;
+  Duration total = kit.loop.read_clock() - begin_;
   kit.counters.add(stats::Counter::requests);
   if (error_) kit.counters.add_error(error_.code());
   stats::RequestKey key;

@@ -85,6 +85,8 @@ class Slice {
   }
   // Extends this slice by `next` if both have one owner and `next` begins where this ends.
   bool try_join(const Slice& next) noexcept;
+  // Copies `bytes` right behind this slice, if nobody else holds its pool chunk and there is room.
+  bool try_extend(std::string_view bytes) noexcept;
   // Moves the bytes down to `to`, before them in the same pool chunk; what lay between must be
   // read by nobody any more. Does nothing when they do not lie in a pool chunk.
   void slide_to(const char* to) noexcept;
@@ -144,6 +146,13 @@ class Chain {
 
   void push_back(Slice slice);
   void append(Chain&& tail);
+  // Copies a few bytes to where the last slice ends, so that they need no slice of their own; false
+  // when that one cannot take them.
+  bool try_append_copy(std::string_view bytes) noexcept {
+    if (end_ == begin_ || !slots()[end_ - 1].try_extend(bytes)) return false;
+    bytes_ += bytes.size();
+    return true;
+  }
   void consume(size_t bytes) noexcept;  // drops bytes from the front
   Slice pop_front() noexcept;           // the first slice; the chain must not be empty
   Chain split_front(size_t bytes);      // moves the first `bytes` into the result

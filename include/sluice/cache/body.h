@@ -105,6 +105,9 @@ class BodyReader {
   // Moves at most `most` of the bytes that are there to the end of `out`, without copying; returns
   // how many. From beyond the end it reads nothing.
   size_t read(Chain& out, size_t most);
+  // Or all that is there, if it lies in one piece of at most `most` bytes; else nothing. Good as
+  // long as the body is.
+  std::string_view read_small(size_t most) noexcept;
   uint64_t offset() const noexcept { return offset_; }
   const Body& body() const noexcept { return *body_; }
 

@@ -60,6 +60,7 @@ class H1Connection final : public Connection,
   void send_interim(const http::ResponseHead& head) override;
   void send_head(const http::ResponseHead& head, const http::ResponseForwarding& how) override;
   void send_body(Chain&& bytes) override;
+  void send_copy(std::string_view bytes) override;
   void send_end(const http::FieldList* trailers) override;
   void flush() noexcept override;
   size_t pending() const noexcept override { return stream_->pending(); }

@@ -50,6 +50,11 @@ class Loop {
 
   // Monotonic time as of this turn of the loop; refreshed at most once a turn. For deadlines.
   TimePoint now() noexcept;
+  // Reads the clock, for measuring.
+  TimePoint read_clock() noexcept;
+  // The youngest moment that is known in this turn: now(), or what read_clock() said since. Where
+  // one thing ends another begins, and a look at the clock is saved.
+  TimePoint latest() noexcept;
 
   // Runs `task` on the loop's thread, in order of posting. From any thread; wakes the loop.
   // Tasks posted to a loop that never runs again are destroyed with the loop, unrun.

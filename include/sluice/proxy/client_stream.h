@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "sluice/base/address.h"
 #include "sluice/base/chain.h"
@@ -62,6 +63,12 @@ class ClientStream {
   virtual void send_interim(const http::ResponseHead& head) = 0;
   virtual void send_head(const http::ResponseHead& head, const http::ResponseForwarding& how) = 0;
   virtual void send_body(Chain&& bytes) = 0;
+  // A few bytes, copied: cheaper than a piece of its own where they go right behind the head.
+  virtual void send_copy(std::string_view bytes) {
+    Chain copy;
+    copy.push_back(Slice::copy_of(bytes));
+    send_body(std::move(copy));
+  }
   virtual void send_end(const http::FieldList* trailers) = 0;
   virtual void flush() noexcept = 0;
   // Response bytes not yet taken by the socket; progress is reported below the low watermark.

@@ -163,6 +163,34 @@ TEST_CASE("base/chain: append takes all and empties the tail") {
   CHECK(empty.to_string() == "abcdef");
 }
 
+TEST_CASE(
+    "base/chain: a few bytes are copied behind the last slice where nobody else can see them") {
+  ChunkPool pool;
+  Chain chain;
+  CHECK_FALSE(chain.try_append_copy("x"));  // behind nothing
+  ChainWriter(pool, chain).write("head ");
+  CHECK(chain.try_append_copy("body"));
+  CHECK(chain.slice_count() == 1);
+  CHECK(chain.size() == 9);
+  CHECK(chain.to_string() == "head body");
+
+  const Slice also = chain.slice(0);  // another holder may have plans for the rest of the chunk
+  CHECK_FALSE(chain.try_append_copy("x"));
+  CHECK(also.view() == "head body");
+
+  Chain full;
+  ChainWriter(pool, full).write(std::string(kChunkSize - 1, 'a'));
+  const bool has_room = full.try_append_copy("xy");
+  CHECK(full.size() == kChunkSize - 1 + (has_room ? 2 : 0));
+  CHECK_FALSE(full.try_append_copy(std::string(kChunkSize, 'x')));
+
+  Chain fixed;
+  fixed.push_back(Slice::from_static("static"));
+  CHECK_FALSE(fixed.try_append_copy("x"));
+  fixed.push_back(Slice::copy_of("shared"));
+  CHECK_FALSE(fixed.try_append_copy("x"));
+}
+
 TEST_CASE("base/chain: iovecs and copies stop at what is asked for") {
   Chain chain = chain_of({"abc", "d", "efghi"});
   iovec parts[3];

@@ -88,6 +88,28 @@ TEST_CASE(
   CHECK(beyond.read(chain, 1) == 0);
 }
 
+TEST_CASE("cache/body: what is there is read as one small piece, or not at all") {
+  MemoryBudget budget{1 << 20};
+  Ref<Body> body = Body::make(budget, std::nullopt);
+  REQUIRE(body);
+  BodyReader reader(body);
+  CHECK(reader.read_small(100).empty());
+  REQUIRE(body->append("0123456789"));
+  CHECK(reader.read_small(9).empty());
+  CHECK(reader.read_small(10) == "0123456789");
+  CHECK(reader.offset() == 10);
+  CHECK(reader.read_small(10).empty());
+  REQUIRE(body->append("abc"));
+  CHECK(BodyReader(body, 11).read_small(10) == "bc");
+  CHECK(BodyReader(body, 14).read_small(10).empty());
+  CHECK(reader.read_small(10) == "abc");
+  REQUIRE(body->append(std::string(100'000, 'x')));  // in several blocks
+  CHECK(BodyReader(body).read_small(1 << 20).empty());
+  CHECK(reader.read_small(1 << 20).empty());
+  Chain rest;
+  CHECK(reader.read(rest, 1 << 20) == 100'000);
+}
+
 TEST_CASE("cache/body: slices keep the bytes when all else let go") {
   MemoryBudget budget(kWide);
   Chain chain;

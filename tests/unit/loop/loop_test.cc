@@ -234,6 +234,22 @@ TEST_CASE("loop/loop: now() stands still within a callback and goes on between t
   CHECK(outside <= monotonic_now());
 }
 
+TEST_CASE("loop/loop: latest() is now(), or what the clock was read to be since") {
+  Loop loop;
+  loop.post([&] {
+    const TimePoint turn = loop.now();
+    CHECK(loop.latest() == turn);
+    while (monotonic_now() == turn) {
+    }
+    const TimePoint read = loop.read_clock();
+    CHECK(read > turn);
+    CHECK(loop.latest() == read);
+    CHECK(loop.now() == turn);
+    loop.post([&loop, read] { CHECK(loop.latest() >= read); });
+  });
+  loop.run();
+}
+
 TEST_CASE("loop/loop: now() in an event is not the time before the wait") {
   Loop loop;
   RawPair pair(loop);
