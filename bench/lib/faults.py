@@ -73,7 +73,7 @@ class Striker:
                 at, sold = time.monotonic(), len(self.sale.orders)
                 part.kill()
                 time.sleep(fault.downtime)
-                part.start()
+                part.start(again=True)
                 blow = Blow(at - self.began, fault.kind, part.name, sold, time.monotonic() - at)
             self.blows.append(blow)
             self.say(f"  {blow.at:6.1f} s  kill -9 {blow.name}, back after {blow.back:.1f} s; {blow.sold} sold before")

@@ -23,6 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BACKENDS = ("a", "b", "c")
 WORKERS = ("w1", "w2")
 READY_SECONDS = 60
+AGAIN_SECONDS = 0.1
 USER = "nobody"
 
 
@@ -62,24 +63,33 @@ class Part:
         self.argv, self.is_ready, self.env = argv, is_ready, env
         self.child = None
 
-    def start(self):
-        self.child = self.shop.children.start(self.name, self.argv, self.shop.cores,
-                                              os.path.join(self.shop.folder, f"{self.name}.log"), env=self.env)
+    def start(self, again=False):
+        """Until it is ready. `again`: as a service manager does, once more when it ends by itself, as one that finds no
+        database does."""
+        self.launch()
         deadline = time.monotonic() + READY_SECONDS
         while not self.is_ready():
-            self.child.check_alive()
             if time.monotonic() > deadline:
                 raise Failed(f"{self.name} is not ready after {READY_SECONDS} s: {self.child.log_tail()}")
+            if again and not self.child.is_alive():
+                self.shop.children.stop(self.child)
+                time.sleep(AGAIN_SECONDS)
+                self.launch()
+            if not again:
+                self.child.check_alive()
             time.sleep(0.02)
         return self
+
+    def launch(self):
+        self.child = self.shop.children.start(self.name, self.argv, self.shop.cores,
+                                              os.path.join(self.shop.folder, f"{self.name}.log"), env=self.env)
 
     def kill(self):
         """SIGKILL to it and all that it has started; the first process first, lest it start others."""
         pids = procs.family(self.child.pid)
-        os.kill(self.child.pid, signal.SIGSTOP)
-        for pid in pids:
+        for pid, number in [(self.child.pid, signal.SIGSTOP), *((pid, signal.SIGKILL) for pid in pids)]:
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
             except ProcessLookupError:
                 pass  # it ended by itself meanwhile
         self.child.popen.wait(10)
