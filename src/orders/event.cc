@@ -14,20 +14,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kTypePrefix = "order.";
 
-// What is no UTF-8 becomes U+FFFD, and so does NUL, which PostgreSQL does not hold.
-std::string clean(std::string_view text) {
-  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-  const std::string quoted = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
-  std::string out = Json::parse(quoted).get<std::string>();
-  for (size_t at = out.find('\0'); at != std::string::npos; at = out.find('\0', at)) {
-    out.replace(at, 1, kReplacement);
-  }
-  return out;
-}
-
 std::string text_in(const Json& json, const char* name) {
   const auto found = json.find(name);
-  return found != json.end() && found->is_string() ? clean(found->get<std::string>())
+  return found != json.end() && found->is_string() ? clean_text(found->get<std::string>())
                                                    : std::string();
 }
 
@@ -50,6 +39,16 @@ bool fits_version(std::string_view status, int64_t version) noexcept {
 }
 
 }  // namespace
+
+std::string clean_text(std::string_view text) {
+  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+  const std::string quoted = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string out = Json::parse(quoted).get<std::string>();
+  for (size_t at = out.find('\0'); at != std::string::npos; at = out.find('\0', at)) {
+    out.replace(at, 1, kReplacement);
+  }
+  return out;
+}
 
 std::string event_id(std::string_view order_id, int64_t version) {
   return fmt::format("{}-{}", order_id, version);
@@ -88,7 +87,7 @@ Event make_event(const Order& order, std::string traceparent, WallTime at) {
 
 Event read_event(std::string_view payload, std::string_view traceparent) {
   Event event;
-  event.payload = clean(payload);
+  event.payload = clean_text(payload);
   if (http::is_valid_traceparent(traceparent)) event.traceparent = traceparent;
   const Json json = Json::parse(payload.begin(), payload.end(), nullptr, false);
   if (json.is_object()) {

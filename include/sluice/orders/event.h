@@ -38,6 +38,9 @@ std::string event_type(std::string_view status);
 // The event that tells that `order` has its status since `at`.
 Event make_event(const Order& order, std::string traceparent, WallTime at);
 
+// What is no UTF-8 becomes U+FFFD, and so does NUL, which PostgreSQL does not hold.
+std::string clean_text(std::string_view text);
+
 // A message from a broker. One that is no event gives an Event nonetheless, with the payload (what
 // is no UTF-8 in it replaced) and an id made of its hash: event_problem() says so, and it is
 // parked.

@@ -28,7 +28,8 @@ void PgCaller::run(Call call) {
 
 void PgCaller::finish(Call call, PgReply reply) {
   const PgFailure& failure = reply.failure;
-  const bool may_help = failure.is_conflict() || (call.is_read && failure.fault == PgFault::kLost);
+  const bool may_help =
+      failure.is_worth_repeating() || (call.is_read && failure.fault == PgFault::kLost);
   const Duration wait = pause(++call.tries);
   if (may_help && call.tries < kMostTries && loop_.now() + wait < call.deadline) {
     return later(wait, [this, call = std::move(call)]() mutable { run(std::move(call)); });

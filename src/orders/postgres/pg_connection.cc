@@ -111,7 +111,8 @@ void PgConnection::add_defaults(std::vector<std::pair<std::string, std::string>>
            {"options", settings},
            {"application_name", "sluice-orders"},
            {"client_encoding", "UTF8"},
-           {"gssencmode", "disable"}}) {  // Kerberos may look names up, and block
+           {"target_session_attrs", "read-write"},  // no standby, nor a server that became one
+           {"gssencmode", "disable"}}) {            // Kerberos may look names up, and block
     if (!has(options, name)) options.emplace_back(name, value);
   }
 }
@@ -248,7 +249,11 @@ void PgConnection::read_results() noexcept {
 
 void PgConnection::take(PGresult* result) noexcept {
   PgRows rows(result);
-  if (answered_ == sent_.size()) return;
+  // The sync commits what has no transaction of its own, and may fail as any COMMIT does.
+  if (answered_ == sent_.size()) {
+    if (PQresultStatus(result) == PGRES_FATAL_ERROR) note_failure(result);
+    return;
+  }
   const Sent& sent = sent_[answered_++];
   switch (PQresultStatus(result)) {
     case PGRES_TUPLES_OK:
@@ -286,9 +291,7 @@ void PgConnection::roll_back() noexcept {
 }
 
 void PgConnection::finish() noexcept {
-  const std::string& state = reply_.failure.state;
-  // A plan that fits no more, a statement that the server forgot: with a new connection it is well.
-  if (is_fatal_ || state == "0A000" || state == "26000") {
+  if (is_fatal_ || reply_.failure.is_stale()) {
     return lose(PgFault::kRefused, reply_.failure.message);
   }
   if (reply_.failure) reply_.rows.clear();

@@ -171,7 +171,7 @@ void PgEventTable::on_moved(const ApplyingPtr& applying, const PgReply& reply) {
   const PgFailure& failure = reply.failure;
   if (failure) {
     const Duration pause = caller_.pause(++applying->tries);
-    const bool may_help = failure.is_conflict() || failure.state == kPgMoved;
+    const bool may_help = failure.is_worth_repeating() || failure.state == kPgMoved;
     if (may_help && applying->tries < PgCaller::kMostTries &&
         loop_.now() + pause < applying->deadline) {
       return caller_.later(pause, [this, applying] { look(applying); });

@@ -17,7 +17,8 @@ namespace {
 // An order that has waited long gets at least that much for its group.
 constexpr Duration kLeastTime = std::chrono::milliseconds(500);
 
-// Products before keys: a key that is not there yet had not taken what is missing.
+// Products and users before keys: an order whose key is not there yet had not taken what is
+// missing, nor is it the one that reached the limit.
 const PgStatement kSelectProducts{
     "place_products",
     "SELECT id, price_cents, available FROM products JOIN stock ON product_id = id "
@@ -85,14 +86,14 @@ PgPlacer::Judge::Judge(const PgReply& found, WallTime now) : now_(now) {
   for (int i = 0; i < products.size(); ++i) {
     products_[products.text(i, 0)] = {products.number(i, 1), products.number(i, 2), 0};
   }
-  const PgRows& keys = found.rows[1];
+  const PgRows& keys = found.rows.back();
   for (int i = 0; i < keys.size(); ++i) {
     keys_[keys.text(i, 0)] = {keys.text(i, 1),
                               {static_cast<int>(keys.number(i, 3)), keys.text(i, 2),
                                keys.text(i, 4), separated(keys.text(i, 5))}};
   }
   if (found.rows.size() < 3) return;
-  const PgRows& users = found.rows[2];
+  const PgRows& users = found.rows[1];
   for (int i = 0; i < users.size(); ++i) users_[users.text(i, 0)] = users.number(i, 1);
 }
 
@@ -216,9 +217,9 @@ void PgPlacer::read(const GroupPtr& group) {
   const auto list = [](const std::set<std::string>& set) {
     return std::vector<std::string>(set.begin(), set.end());
   };
-  PgSteps steps{{&kSelectProducts, PgValues(list(products))},
-                {&kSelectKeys, PgValues(list(keys), oldest_key_ms(group->now))}};
+  PgSteps steps{{&kSelectProducts, PgValues(list(products))}};
   if (!users.empty()) steps.push_back({&kCountOrders, PgValues(list(users))});
+  steps.push_back({&kSelectKeys, PgValues(list(keys), oldest_key_ms(group->now))});
   caller_.read(std::move(steps), group->deadline, [this, group](const PgReply& found) {
     if (!found.failure) return judge(group, found);
     for (Waiting& each : group->orders) each.answer(found.failure.error());
@@ -315,8 +316,9 @@ void PgPlacer::on_written(const GroupPtr& group, PgReply reply) {
 void PgPlacer::try_again(const GroupPtr& group, const PgFailure& why) {
   const bool has_changed =
       why.state == kPgSoldOut || why.state == kPgUserLimit || why.state == "23505";
-  const bool is_one_bad = why.fault == PgFault::kRefused && !why.is_busy() && !has_changed;
-  const bool may_help = has_changed || why.is_conflict() || is_one_bad;
+  const bool is_one_bad =
+      why.fault == PgFault::kRefused && !why.is_busy() && !why.is_stale() && !has_changed;
+  const bool may_help = has_changed || why.is_worth_repeating() || is_one_bad;
   if (!may_help || (is_one_bad && group->orders.size() == 1)) return fail(group, why);
   const TimePoint now = loop_.now();
   std::vector<Waiting> again;
@@ -340,7 +342,7 @@ void PgPlacer::try_again(const GroupPtr& group, const PgFailure& why) {
     }
     end(group);
   };
-  if (!why.is_conflict()) return go_on();
+  if (!why.is_worth_repeating()) return go_on();
   caller_.later(caller_.pause(tries), go_on);
 }
 

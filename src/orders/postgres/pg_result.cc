@@ -1,17 +1,39 @@
 #include "sluice/orders/postgres/pg_result.h"
 
+#include <algorithm>
 #include <charconv>
 
+#include "sluice/orders/event.h"
+
 namespace sluice::orders {
+namespace {
+
+bool is_plain(std::string_view text) noexcept {
+  return std::ranges::all_of(text, [](char c) { return static_cast<signed char>(c) > 0; });
+}
+
+void append_quoted(std::string& array, const std::string& text) {
+  for (char c : text) {
+    if (c == '"' || c == '\\') array += '\\';
+    array += c;
+  }
+}
+
+}  // namespace
+
+void PgValues::add(std::string_view text) {
+  texts_.push_back(is_plain(text) ? std::string(text) : clean_text(text));
+}
 
 // An array as text: {"one","with \" and \\"} (PostgreSQL 15, 8.15.6).
 void PgValues::add(const std::vector<std::string>& texts) {
   std::string array = "{";
   for (const std::string& text : texts) {
     array += array.size() > 1 ? ",\"" : "\"";
-    for (char c : text) {
-      if (c == '"' || c == '\\') array += '\\';
-      array += c;
+    if (is_plain(text)) {
+      append_quoted(array, text);
+    } else {
+      append_quoted(array, clean_text(text));
     }
     array += '"';
   }

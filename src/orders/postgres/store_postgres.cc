@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -18,6 +19,10 @@ namespace sluice::orders {
 namespace {
 
 constexpr Duration kForgetEvery = std::chrono::seconds(60);
+// When there was more than one call takes: 500 each time keep up with some thousand orders a
+// second.
+constexpr Duration kForgetAgain = std::chrono::milliseconds(100);
+constexpr int kMostForgotten = 500;
 constexpr Duration kSentLife = std::chrono::hours(24);  // of events that were sent
 constexpr Duration kCountingPatience = std::chrono::seconds(12);
 
@@ -29,15 +34,16 @@ const PgStatement kRestock{
     "noted AS (INSERT INTO stock_ledger (product_id, delta, reason, at_ms) "
     "SELECT product_id, $2::bigint, 'restock', $3::bigint FROM added) "
     "SELECT id, name, price_cents, available FROM products JOIN added ON product_id = id"};
-// Some hundred in one call, and none that another process is forgetting.
+// Some hundred in one call, and none that another process is forgetting. What is not sent yet is
+// not locked: takers would skip it.
 const PgStatement kForgetKeys{
     "forget_keys",
     "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE at_ms <= $1 "
-    "ORDER BY at_ms LIMIT 500 FOR UPDATE SKIP LOCKED)"};
+    "ORDER BY at_ms LIMIT 500 FOR UPDATE SKIP LOCKED) RETURNING 1"};
 const PgStatement kForgetEvents{
     "forget_events",
-    "DELETE FROM outbox WHERE seq IN (SELECT seq FROM (SELECT seq, sent_ms FROM outbox "
-    "ORDER BY seq LIMIT 500 FOR UPDATE SKIP LOCKED) AS oldest WHERE sent_ms <= $1)"};
+    "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE sent_ms <= $1 AND seq IN "
+    "(SELECT seq FROM outbox ORDER BY seq LIMIT 500) FOR UPDATE SKIP LOCKED) RETURNING 1"};
 
 int64_t ms_before(Duration time) {
   return to_unix_ms(wall_now() - std::chrono::duration_cast<WallTime::duration>(time));
@@ -67,7 +73,7 @@ class PostgresStore final : public ShopStore {
         events_(loop, caller_),
         forget_timer_(loop::Timer::make<&PostgresStore::on_forget>(loop, this)) {
     pool_.start();
-    forget_timer_.set_after(kForgetEvery);
+    forget_timer_.set_after(kForgetAgain);
   }
 
   void place(NewOrder order, Answer<Placed> answer) override {
@@ -163,7 +169,12 @@ class PostgresStore final : public ShopStore {
     forget_timer_.set_after(kForgetEvery);
     caller_.write({{&kForgetKeys, PgValues(ms_before(kKeyLife))},
                    {&kForgetEvents, PgValues(ms_before(kSentLife))}},
-                  deadline(), [](const PgReply&) {});
+                  deadline(), [this](const PgReply& reply) {
+                    const bool is_more = std::ranges::any_of(reply.rows, [](const PgRows& gone) {
+                      return gone.size() >= kMostForgotten;
+                    });
+                    if (is_more) forget_timer_.set_after(kForgetAgain);
+                  });
   }
 
   loop::Loop& loop_;

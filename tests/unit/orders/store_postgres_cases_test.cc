@@ -458,3 +458,24 @@ TEST_CASE("orders/stores: what cannot be handled is parked once") {
     CHECK(shop.totals().parked == 1);
   });
 }
+
+TEST_CASE("orders/stores: bytes that can stand in no text name nothing, and cut nothing off") {
+  for_each_kind([](Kind kind) {
+    Shop shop(kind, 10);
+    const std::string id = shop.place(new_order("k1", {{"p1", 1, 0}})).reply.order_id;
+    for (const std::string& bad :
+         {std::string("\0x", 2), std::string("\xFF"), std::string("\xC3")}) {
+      CHECK_FALSE(shop.order(id + bad));
+      CHECK_FALSE(shop.product("p1" + bad));
+      const auto orders =
+          shop.get<std::vector<Order>>([&](auto a) { shop.store().orders_of("u1" + bad, a); });
+      REQUIRE(orders);
+      CHECK(orders->empty());
+      const auto restocked =
+          shop.get<std::optional<Product>>([&](auto a) { shop.store().restock("p1" + bad, 1, a); });
+      REQUIRE(restocked);
+      CHECK_FALSE(*restocked);
+    }
+    CHECK(shop.product("p1")->stock == 9);
+  });
+}

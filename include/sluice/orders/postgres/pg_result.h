@@ -23,14 +23,15 @@ struct PgStatement {
   const char* sql;
 };
 
-// The values of a statement's parameters, as text.
+// The values of a statement's parameters, as text. Bytes that no text of PostgreSQL can have, NUL
+// and what is no UTF-8, become U+FFFD: as values they would end the text, or fail.
 class PgValues {
  public:
   template <typename... Values>
   explicit PgValues(const Values&... values) {
     (add(values), ...);
   }
-  void add(std::string_view text) { texts_.emplace_back(text); }
+  void add(std::string_view text);
   void add(int64_t number) { texts_.push_back(std::to_string(number)); }
   void add(const std::vector<std::string>& texts);  // text[]
   void add(const std::vector<int64_t>& numbers);    // bigint[]
@@ -83,6 +84,13 @@ struct PgFailure {
   explicit operator bool() const noexcept { return fault != PgFault::kNone; }
   // serialization_failure, deadlock_detected: the same steps may succeed now.
   bool is_conflict() const noexcept { return state == "40001" || state == "40P01"; }
+  // feature_not_supported (a plan that fits no more), invalid_sql_statement_name (one that the
+  // server forgot), read_only_sql_transaction: the connection is given up, another may do.
+  bool is_stale() const noexcept {
+    return state == "0A000" || state == "26000" || state == "25006";
+  }
+  // Nothing was done, and the same steps may succeed.
+  bool is_worth_repeating() const noexcept { return is_conflict() || is_stale(); }
   // Nothing was done, and somebody else is why: the client may come again.
   bool is_busy() const noexcept;
   Error error() const noexcept;
