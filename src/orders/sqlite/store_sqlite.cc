@@ -112,9 +112,7 @@ class WriteThread {
   // process writes.
   void work() {
     while (queue_.wait()) {
-      const Patience patience{queue_.first_deadline(),
-                              [this](Duration time) { return queue_.pause(time); }};
-      const Status begun = retry_busy(patience, random_, [this] { return writer_.begin(); });
+      const Status begun = begin(queue_.first_deadline());
       if (begun) {
         write_group(queue_.take(kGroup));
       } else if (is_busy(begun.error())) {
@@ -127,12 +125,15 @@ class WriteThread {
     }
   }
 
+  // Without care first: hardly ever has one of them to be undone alone. Then all are undone, and
+  // run again with care.
   void write_group(Jobs jobs) {
-    Error error;
-    for (std::unique_ptr<Job>& job : jobs) {
-      job->run();
-      if (job->error()) error = job->error();
-      if (!writer_.database().is_in_transaction()) break;
+    writer_.database().set_careful(false);
+    Error error = run(jobs);
+    if (!writer_.database().is_in_transaction()) {
+      writer_.database().set_careful(true);
+      error = begin(jobs.front()->deadline()).error();
+      if (!error) error = run(jobs);
     }
     if (!error) error = forget();
     if (error) log_failure("writing", error, writer_.database().last_error());
@@ -140,6 +141,22 @@ class WriteThread {
     if (writer_.database().is_in_transaction()) error = commit();
     if (error) return door_.fail(std::move(jobs), error);
     door_.hand_back(std::move(jobs));
+  }
+
+  Status begin(TimePoint deadline) {
+    const Patience patience{deadline, [this](Duration time) { return queue_.pause(time); }};
+    return retry_busy(patience, random_, [this] { return writer_.begin(); });
+  }
+
+  // The last error of one of them.
+  Error run(Jobs& jobs) {
+    Error error;
+    for (std::unique_ptr<Job>& job : jobs) {
+      job->run();
+      if (job->error()) error = job->error();
+      if (!writer_.database().is_in_transaction()) break;
+    }
+    return error;
   }
 
   Error commit() {
