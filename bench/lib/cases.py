@@ -16,6 +16,7 @@ class Case:
     urls: int = 0          # not one URL, but so many, in turn
     redis: bool = False    # from a private Redis: sluice only
     eviction: bool = False  # not a load: hit ratios of bench/eviction
+    orders: bool = False   # not a load: the order backend by itself
     floor: bool = True     # the floor pairs connections and writes no log: not for every case
     cold: int = 0          # not a load: so many clients ask for one cold key at once
     idle: int = 0          # not a load: this many idle connections
@@ -24,13 +25,15 @@ class Case:
 
     @property
     def is_load(self):
-        return not self.idle and not self.eviction and not self.cold
+        return not self.idle and not self.eviction and not self.cold and not self.orders
 
     def is_for(self, proxy):
         """Varnish is a cache and nothing else; the floor has none; a Redis behind it has only sluice; HAProxy does not
         collapse: each of a thousand takes a connection to the endpoint, and most of them fail."""
         if self.cold:
             return proxy in ("sluice", "nginx", "varnish")
+        if self.orders:
+            return False
         if self.redis or self.eviction:
             return self.redis and proxy == "sluice"
         return self.floor if proxy == "floor" else self.cache or proxy != "varnish"
@@ -60,6 +63,7 @@ CASES = (
     Case("eviction", "hit ratio of the eviction (S3-FIFO) beside LRU on made-up traces", eviction=True),
     Case("idle", f"memory per idle keep-alive connection ({IDLE_CONNECTIONS} open, one request each)",
          floor=False, idle=IDLE_CONNECTIONS, max_bytes=1024),
+    Case("orders", "the order backend by itself: SQLite, PostgreSQL, pgbench, and GET /products through sluice's cache", orders=True),
 )
 
 BY_NAME = {case.name: case for case in CASES}

@@ -117,7 +117,8 @@ def tables(cases, results, info):
              (f"Ratios of {base} to the others, round by round", *rows_of_ratios(cases, results, base)),
              ("One cold key", *rows_of_cold_keys(cases, results)),
              ("A hit in Redis", *rows_beside_redis(cases, results)),
-             ("Hit ratio in per cent: eviction of sluice (S3-FIFO) and LRU", *info.get("hit_ratios", ([], [])))]
+             ("Hit ratio in per cent: eviction of sluice (S3-FIFO) and LRU", *info.get("hit_ratios", ([], []))),
+             ("The order backend", *info.get("orders", ([], []))[:2])]
     return [t for t in found if t[2]]
 
 
@@ -169,7 +170,7 @@ def write_results(path, info, cases, results, failures):
         f"- Rounds: {info['rounds']} alternating rounds of {info['seconds']} s a case; medians below;"
         f" {info['disturbed_turns']} turns were disturbed by other programs",
         *[f"- {name}: {version}" for name, version in info["versions"].items()], ""]
-    for verdict in verdicts(cases, results):
+    for verdict in verdicts(cases, results) + list(info.get("orders", ([], [], []))[2]):
         lines += [f"**{verdict}**", ""]
     for title, head, rows in tables(cases, results, info):
         lines += [f"## {title}", "", markdown_table(head, rows), ""]

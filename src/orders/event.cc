@@ -65,23 +65,12 @@ Event make_event(const Order& order, std::string traceparent, WallTime at) {
               order.request_id,
               std::move(traceparent),
               at};
-  Json items = Json::array();
-  for (const OrderLine& line : order.lines) {
-    items.push_back({{"product_id", line.product_id},
-                     {"quantity", line.quantity},
-                     {"price_cents", line.price_cents}});
-  }
-  const Json payload = {{"event_id", event.id},
-                        {"type", event.type},
-                        {"order_id", order.id},
-                        {"version", order.version},
-                        {"user_id", order.user_id},
-                        {"status", order.status},
-                        {"total_cents", order.total_cents},
-                        {"items", std::move(items)},
-                        {"at", time_text(at)},
-                        {"request_id", order.request_id}};
-  event.payload = payload.dump(-1, ' ', false, Json::error_handler_t::replace);
+  event.payload = fmt::format(
+      R"({{"event_id":{},"type":{},"order_id":{},"version":{},"user_id":{},"status":{},)"
+      R"("total_cents":{},"items":{},"at":{},"request_id":{}}})",
+      json_string(event.id), json_string(event.type), json_string(event.order_id), event.version,
+      json_string(order.user_id), json_string(order.status), order.total_cents, items_json(order),
+      json_string(time_text(at)), json_string(order.request_id));
   return event;
 }
 

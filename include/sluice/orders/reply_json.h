@@ -14,6 +14,10 @@ std::string product_body(const Product& product);
 std::string products_body(const std::vector<Product>& products);
 // What POST /orders answers; stored, and said again when its key comes again.
 std::string accepted_body(const Order& order);
+// The lines of an order as a JSON array, and a text as a JSON string; what is no UTF-8 becomes
+// U+FFFD.
+std::string items_json(const Order& order);
+std::string json_string(std::string_view text);
 std::string order_body(const Order& order);
 std::string orders_body(const std::vector<Order>& orders);
 

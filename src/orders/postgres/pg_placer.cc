@@ -167,12 +167,16 @@ void PgPlacer::Judge::make_reply(Waiting& waiting) const {
 PgPlacer::PgPlacer(loop::Loop& loop, PgCaller& caller) : loop_(loop), caller_(caller) {}
 
 void PgPlacer::place(NewOrder order, Answer<Placed> answer) {
-  if (queue_.size() >= kRoom) {
+  if (waiting() >= kRoom) {
     const Error error = PgFailure{PgFault::kFull, {}, {}, {}}.error();
     return caller_.later(Duration(0), [answer = std::move(answer), error] { answer(error); });
   }
   Waiting waiting{
       std::move(order), std::move(answer), loop_.now() + OrderStore::kPatience, 0, false, {}, {}};
+  if (is_scarce(waiting.asked)) {
+    looks_.push_back(std::move(waiting));
+    return begin_look();
+  }
   queue_.push_back(std::move(waiting));
   begin_groups();
   if (queue_.size() == 1) caller_.later(kLongWait, [this] { begin_groups(); });
@@ -187,19 +191,35 @@ bool PgPlacer::may_begin() noexcept {
 void PgPlacer::begin_groups() {
   while (may_begin()) {
     ++groups_;
-    read(next_group());
+    read(next_group(queue_));
   }
 }
 
-PgPlacer::GroupPtr PgPlacer::next_group() {
+bool PgPlacer::is_scarce(const NewOrder& order) const noexcept {
+  return std::ranges::any_of(order.lines, [this](const OrderLine& line) {
+    const auto found = scarce_.find(line.product_id);
+    return found != scarce_.end() && line.quantity > found->second;
+  });
+}
+
+// One at a time; who comes meanwhile shares the next.
+void PgPlacer::begin_look() {
+  if (is_looking_ || looks_.empty()) return;
+  is_looking_ = true;
+  GroupPtr group = next_group(looks_);
+  group->is_look = true;
+  read(group);
+}
+
+PgPlacer::GroupPtr PgPlacer::next_group(std::deque<Waiting>& queue) {
   auto group = std::make_shared<Group>();
   const TimePoint now = loop_.now();
   group->now = wall_now();
   group->deadline = now + OrderStore::kPatience;
-  while (!queue_.empty() && group->orders.size() < kMostInGroup) {
-    if (queue_.front().is_alone && !group->orders.empty()) break;
-    group->orders.push_back(std::move(queue_.front()));
-    queue_.pop_front();
+  while (!queue.empty() && group->orders.size() < kMostInGroup) {
+    if (queue.front().is_alone && !group->orders.empty()) break;
+    group->orders.push_back(std::move(queue.front()));
+    queue.pop_front();
     group->deadline = std::min(group->deadline, group->orders.back().deadline);
     if (group->orders.back().is_alone) break;
   }
@@ -241,8 +261,19 @@ void PgPlacer::judge(const GroupPtr& group, const PgReply& found) {
         to_wait.push_back(std::move(each));
         break;
       case Judge::Say::answer:
+        if (placed.verdict == Verdict::sold_out) scarce_[placed.product_id] = placed.available;
         answers.emplace_back(std::move(each.answer), std::move(placed));
         break;
+    }
+  }
+  if (group->is_look) {
+    // There is some again.
+    for (std::vector<Waiting>* others : {&to_write, &to_wait}) {
+      for (Waiting& each : *others) {
+        for (const OrderLine& line : each.asked.lines) scarce_.erase(line.product_id);
+        queue_.push_back(std::move(each));
+      }
+      others->clear();
     }
   }
   // The first of a group never waits for others in it, so this comes to an end.
@@ -354,7 +385,12 @@ void PgPlacer::fail(const GroupPtr& group, const PgFailure& why) {
 
 void PgPlacer::end(const GroupPtr& group) {
   group->orders.clear();
-  --groups_;
+  if (group->is_look) {
+    is_looking_ = false;
+  } else {
+    --groups_;
+  }
+  begin_look();
   begin_groups();
 }
 

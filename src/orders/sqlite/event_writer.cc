@@ -43,8 +43,8 @@ struct EventWriter::State {
   Statement delete_old{
       "DELETE FROM outbox WHERE seq IN (SELECT seq FROM "
       "(SELECT seq, sent_ms FROM outbox ORDER BY seq LIMIT 500) WHERE sent_ms <= ?)"};
-  Statement insert_inbox{
-      "INSERT INTO inbox (consumer, event_id, at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"};
+  Statement select_inbox{"SELECT 1 FROM inbox WHERE consumer = ? AND event_id = ?"};
+  Statement insert_inbox{"INSERT INTO inbox (consumer, event_id, at_ms) VALUES (?, ?, ?)"};
   Statement insert_parked{
       "INSERT INTO parked (consumer, event_id, reason, order_id, type, payload, at_ms) "
       "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"};
@@ -128,13 +128,16 @@ Result<Applied> EventWriter::State::apply(const Event& event, const Handling& ha
                                           WallTime now) {
   const int64_t now_ms = to_unix_ms(now);
   Applied applied;
-  SL_TRY([[maybe_unused]] Ok noted,
-         Query(db, insert_inbox, handling.consumer, event.id, now_ms).run());
-  if (db.changes() == 0) return Applied{Outcome::duplicate, {}, {}};
+  // What changes nothing is found out before anything is written.
+  SL_TRY(bool is_known, Query(db, select_inbox, handling.consumer, event.id).next());
+  if (is_known) return Applied{Outcome::duplicate, {}, {}};
   SL_TRY(std::optional<Order> order, find(event.order_id));
   if (!order || order->version < event.version) return Applied{Outcome::unknown, {}, {}};
-  if (order->version > event.version) return Applied{Outcome::old, {}, {}};
-  if (event.type != event_type(order->status)) return Applied{Outcome::unknown, {}, {}};
+  const bool is_old = order->version > event.version;
+  if (!is_old && event.type != event_type(order->status)) return Applied{Outcome::unknown, {}, {}};
+  SL_TRY([[maybe_unused]] Ok noted,
+         Query(db, insert_inbox, handling.consumer, event.id, now_ms).run());
+  if (is_old) return Applied{Outcome::old, {}, {}};
   if (handling.next_status.empty()) return applied;
 
   Status done = read_lines(*order);

@@ -1,6 +1,7 @@
 #include "sluice/orders/sqlite/order_reader.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -43,6 +44,8 @@ struct OrderReader::State {
   Statement select_product{
       "SELECT id, name, price_cents, available FROM products JOIN stock ON product_id = id "
       "WHERE id = ?"};
+  Statement select_available{"SELECT available FROM stock WHERE product_id = ?"};
+  Statement select_key{"SELECT 1 FROM idempotency_keys WHERE key = ?"};
   Statement select_order{
       "SELECT id, user_id, status, total_cents, version, request_id FROM orders WHERE id = ?"};
   Statement select_items{
@@ -205,6 +208,25 @@ Result<int64_t> OrderReader::State::number(Statement& statement) {
 
 Result<bool> OrderReader::has_unsent(WallTime now) {
   return Query(state_->db, state_->select_free, to_unix_ms(now)).next();
+}
+
+// The stock before the key: an order whose key is not there yet had not taken what is missing.
+Result<std::optional<Placed>> OrderReader::find_sold_out(const NewOrder& order) {
+  State& state = *state_;
+  std::map<std::string_view, int64_t> units;
+  for (const OrderLine& line : order.lines) units[line.product_id] += line.quantity;
+  std::optional<Placed> placed;
+  for (const auto& [product_id, quantity] : units) {
+    Query query(state.db, state.select_available, product_id);
+    SL_TRY(bool is_there, query.next());
+    if (!is_there) return std::optional<Placed>();
+    const int64_t left = query.number(0);
+    if (placed || quantity <= left) continue;
+    placed = Placed{Verdict::sold_out, {}, std::string(product_id), quantity, left};
+  }
+  if (!placed) return placed;
+  SL_TRY(bool is_known, Query(state.db, state.select_key, order.key).next());
+  return is_known ? std::optional<Placed>() : std::move(placed);
 }
 
 Status OrderReader::ping() {

@@ -174,6 +174,13 @@ Result<bool> OrderWriter::State::read_price(OrderLine& line) {
 
 Result<Placed> OrderWriter::State::take(const std::map<std::string_view, int64_t>& units) {
   Placed placed;
+  // Looked at before any is taken, so that there is nothing to undo: nobody else writes meanwhile.
+  for (const auto& [product_id, quantity] : units) {
+    if (units.size() == 1) break;
+    SL_TRY(int64_t left, available(product_id));
+    if (left >= quantity) continue;
+    return Placed{Verdict::sold_out, {}, std::string(product_id), quantity, left};
+  }
   for (const auto& [product_id, quantity] : units) {
     Query query(db, take_units, product_id, quantity);
     SL_TRY(bool is_taken, query.next());

@@ -1,5 +1,8 @@
 #include "sluice/orders/sqlite/store_sqlite.h"
 
+#include <algorithm>
+#include <functional>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -112,9 +115,7 @@ class WriteThread {
   // process writes.
   void work() {
     while (queue_.wait()) {
-      const Patience patience{queue_.first_deadline(),
-                              [this](Duration time) { return queue_.pause(time); }};
-      const Status begun = retry_busy(patience, random_, [this] { return writer_.begin(); });
+      const Status begun = begin(queue_.first_deadline());
       if (begun) {
         write_group(queue_.take(kGroup));
       } else if (is_busy(begun.error())) {
@@ -127,12 +128,15 @@ class WriteThread {
     }
   }
 
+  // Without care first: hardly ever has one of them to be undone alone. Then all are undone, and
+  // run again with care.
   void write_group(Jobs jobs) {
-    Error error;
-    for (std::unique_ptr<Job>& job : jobs) {
-      job->run();
-      if (job->error()) error = job->error();
-      if (!writer_.database().is_in_transaction()) break;
+    writer_.database().set_careful(false);
+    Error error = run(jobs);
+    if (!writer_.database().is_in_transaction()) {
+      writer_.database().set_careful(true);
+      error = begin(jobs.front()->deadline()).error();
+      if (!error) error = run(jobs);
     }
     if (!error) error = forget();
     if (error) log_failure("writing", error, writer_.database().last_error());
@@ -140,6 +144,22 @@ class WriteThread {
     if (writer_.database().is_in_transaction()) error = commit();
     if (error) return door_.fail(std::move(jobs), error);
     door_.hand_back(std::move(jobs));
+  }
+
+  Status begin(TimePoint deadline) {
+    const Patience patience{deadline, [this](Duration time) { return queue_.pause(time); }};
+    return retry_busy(patience, random_, [this] { return writer_.begin(); });
+  }
+
+  // The last error of one of them.
+  Error run(Jobs& jobs) {
+    Error error;
+    for (std::unique_ptr<Job>& job : jobs) {
+      job->run();
+      if (job->error()) error = job->error();
+      if (!writer_.database().is_in_transaction()) break;
+    }
+    return error;
   }
 
   Error commit() {
@@ -176,11 +196,19 @@ class SqliteStore final : public ShopStore {
         reads_(door_, std::move(read)),
         counts_(door_, std::move(count)) {}
 
+  // Who wants what has just been sold out does not wait for a group of writes to hear so.
   void place(NewOrder order, Answer<Placed> answer) override {
-    ask<Placed>(
-        writes_.queue(),
-        [this, order = std::move(order)] { return writes_.writer().place(order, wall_now()); },
-        std::move(answer));
+    if (order.user_limit > 0 || !is_scarce(order))
+      return write(std::move(order), std::move(answer));
+    const auto shared = std::make_shared<NewOrder>(std::move(order));
+    ask<std::optional<Placed>>(
+        reads_.queue(), [this, shared] { return reads_.reader().find_sold_out(*shared); },
+        [this, shared, answer = std::move(answer)](Result<std::optional<Placed>> found) {
+          if (!found) return answer(found.error());
+          if (*found) return answer(**std::move(found));
+          for (const OrderLine& line : shared->lines) scarce_.erase(line.product_id);
+          write(std::move(*shared), answer);
+        });
   }
 
   void restock(std::string product_id, int64_t quantity,
@@ -283,6 +311,25 @@ class SqliteStore final : public ShopStore {
   std::string_view text() const noexcept override { return text_; }
 
  private:
+  void write(NewOrder order, Answer<Placed> answer) {
+    ask<Placed>(
+        writes_.queue(),
+        [this, order = std::move(order)] { return writes_.writer().place(order, wall_now()); },
+        [this, answer = std::move(answer)](Result<Placed> placed) {
+          if (placed && placed->verdict == Verdict::sold_out) {
+            scarce_[placed->product_id] = placed->available;
+          }
+          answer(std::move(placed));
+        });
+  }
+
+  bool is_scarce(const NewOrder& order) const noexcept {
+    return std::ranges::any_of(order.lines, [this](const OrderLine& line) {
+      const auto found = scarce_.find(line.product_id);
+      return found != scarce_.end() && line.quantity > found->second;
+    });
+  }
+
   template <typename T>
   void ask(JobQueue& queue, std::function<Result<T>()> call, Answer<T> answer) {
     auto refused = queue.push(std::make_unique<CallJob<T>>(monotonic_now() + kPatience,
@@ -297,6 +344,8 @@ class SqliteStore final : public ShopStore {
   EventWriter& events() noexcept { return writes_.writer().events(); }
 
   std::string text_;
+  // Products that somebody wanted more of than there was, and how much that was. A hint only.
+  std::map<std::string, int64_t, std::less<>> scarce_;
   AnswerDoor door_;
   WriteThread writes_;
   ReadThread reads_;

@@ -26,6 +26,19 @@ TEST_CASE("orders/reply_json: the shapes of the contract") {
   CHECK(products_body({product}) == R"({"products":[)" + product_body(product) + "]}");
 }
 
+TEST_CASE("orders/reply_json: any text is a JSON string (RFC 8259 section 7)") {
+  CHECK(json_string("") == R"("")");
+  CHECK(json_string("plain ~") == R"("plain ~")");
+  CHECK(json_string("\"\\\n\x1f") == R"("\"\\\n\u001f")");
+  CHECK(json_string(std::string("a\0b", 3)) == R"("a\u0000b")");
+  CHECK(json_string("m\u00fcg") == "\"m\u00fcg\"");
+  CHECK(json_string("\xFF") == "\"\uFFFD\"");
+  CHECK(items_json({}) == "[]");
+  const Order two{"o", "u", "accepted", 3, {{"p1", 1, 1}, {"p\"2", 1, 2}}, {}, 1, {}};
+  CHECK(items_json(two) == R"([{"product_id":"p1","quantity":1,"price_cents":1},)"
+                           R"({"product_id":"p\"2","quantity":1,"price_cents":2}])");
+}
+
 TEST_CASE("orders/reply_json: status has counts by state, stock, and drift either way") {
   Totals totals;
   CHECK(status_body({"a", "sqlite:x", 0}, totals) ==

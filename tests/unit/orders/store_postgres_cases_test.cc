@@ -479,3 +479,26 @@ TEST_CASE("orders/stores: bytes that can stand in no text name nothing, and cut 
     CHECK(shop.product("p1")->stock == 9);
   });
 }
+
+TEST_CASE("orders/stores: what was sold out is sold again as soon as there is some") {
+  for_each_kind([](Kind kind) {
+    Shop shop(kind, 10, 2);
+    const auto buy = [&](const std::string& key, int64_t units) {
+      return shop.place(new_order(key, {{"p1", units, 0}})).verdict;
+    };
+    CHECK(buy("k1", 8) == Verdict::accepted);
+    for (const char* key : {"k2", "k3"}) CHECK(buy(key, 3) == Verdict::sold_out);
+    // Not who is content with less, nor who has bought before.
+    CHECK(buy("k4", 2) == Verdict::accepted);
+    CHECK(buy("k5", 1) == Verdict::sold_out);
+    CHECK(buy("k1", 8) == Verdict::replayed);
+    CHECK(buy("k4", 1) == Verdict::key_reused);
+    CHECK(shop.place(new_order("k6", {{"p1", 1, 0}, {"p9", 1, 0}})).verdict ==
+          Verdict::unknown_product);
+    // By another process.
+    CHECK(shop.get<std::optional<Product>>([&](auto a) { shop.store(1).restock("p1", 5, a); }));
+    CHECK(buy("k5", 3) == Verdict::accepted);
+    CHECK(buy("k2", 3) == Verdict::sold_out);
+    CHECK(shop.product("p1")->stock == 2);
+  });
+}

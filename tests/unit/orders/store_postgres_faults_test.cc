@@ -232,3 +232,28 @@ TEST_CASE("orders/store_postgres: old keys and sent events go, however many ther
   CHECK(again.place(new_order("old7", {{"p1", 1, 0}}))->verdict == Verdict::accepted);
   CHECK(again.place(new_order("k1", {{"p1", 1, 0}}))->verdict == Verdict::replayed);
 }
+
+TEST_CASE("orders/store_postgres: that it is sold out is said while others wait to buy") {
+  PgDatabase database;
+  PgStore shop(database, 10);
+  Quiet quiet;
+  CHECK(shop.place(new_order("k1", {{"p1", 11, 0}}))->verdict == Verdict::sold_out);
+  Holder holder(database, "BEGIN; SELECT 1 FROM stock FOR UPDATE; SELECT pg_sleep(0.8)");
+  int bought = 0, told = 0;
+  const auto buy = [&](const std::string& key) {
+    shop.store->place(new_order(key, {{"p2", 1, 0}}), [&](Result<Placed> placed) {
+      CHECK(placed);
+      ++bought;
+    });
+  };
+  buy("first");
+  for (int i = 0; i < 5; ++i) {
+    buy(fmt::format("more{}", i));
+    const auto placed = shop.place(new_order(fmt::format("s{}", i), {{"p1", 11, 0}}));
+    REQUIRE(placed);
+    CHECK(placed->verdict == Verdict::sold_out);
+    told += bought == 0 ? 1 : 0;
+  }
+  CHECK(told == 5);
+  REQUIRE(run_until(shop.loop, [&] { return bought == 6; }));
+}

@@ -152,6 +152,23 @@ TEST_CASE("orders/store_sqlite: three processes on one file sell exactly N") {
   CHECK(totals->stock[0].drift() == 0);
 }
 
+TEST_CASE("orders/store_sqlite: that it is sold out is said while others write") {
+  Opened opened;
+  Tally tally;
+  const auto sold_out = [&](const char* key) {
+    const int before = tally.sold_out;
+    opened.store->place(new_order(key, {{"p1", 1'000'000, 0}}),
+                        [&](Result<Placed> placed) { tally.add(placed); });
+    return run_until(opened.loop, [&] { return tally.sold_out > before || tally.failed > 0; }) &&
+           tally.failed == 0;
+  };
+  CHECK(sold_out("k1"));
+  OrderWriter holder = test::writer_on(opened.path);
+  REQUIRE(holder.begin());
+  CHECK(sold_out("k2"));
+  holder.rollback();
+}
+
 TEST_CASE("orders/store_sqlite: a database that others hold is waited for, then it is busy") {
   Opened opened;
   OrderWriter holder = test::writer_on(opened.path);

@@ -5,12 +5,18 @@
 //   wait -> read (keys, products: one round trip) -> answered: replayed, key_reused,
 //           unknown_product, sold_out, user_limit; or waits again when the group wants more than
 //           there is -> write (place_orders(): one round trip) -> accepted
+// Who wants what has just been sold out does not wait for groups: such orders are only looked at,
+// in groups of their own, and wait with the others when there is some again.
+//
 // Verdicts but `accepted` come from the read alone. The write checks all of it again and does
 // everything or nothing; when the world has changed in between it is read anew.
 #pragma once
 
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "sluice/base/clock.h"
@@ -34,7 +40,7 @@ class PgPlacer {
   PgPlacer& operator=(const PgPlacer&) = delete;
 
   void place(NewOrder order, Answer<Placed> answer);
-  size_t waiting() const noexcept { return queue_.size(); }
+  size_t waiting() const noexcept { return queue_.size() + looks_.size(); }
 
  private:
   struct Waiting {
@@ -50,13 +56,16 @@ class PgPlacer {
     std::vector<Waiting> orders;
     TimePoint deadline;
     WallTime now;
+    bool is_look = false;
   };
   using GroupPtr = std::shared_ptr<Group>;
   class Judge;
 
   void begin_groups();
   bool may_begin() noexcept;
-  GroupPtr next_group();
+  void begin_look();
+  bool is_scarce(const NewOrder& order) const noexcept;
+  GroupPtr next_group(std::deque<Waiting>& queue);
   void read(const GroupPtr& group);
   void judge(const GroupPtr& group, const PgReply& found);
   void write(const GroupPtr& group);
@@ -69,6 +78,10 @@ class PgPlacer {
   PgCaller& caller_;
   std::deque<Waiting> queue_;
   size_t groups_ = 0;  // under way
+  std::deque<Waiting> looks_;
+  bool is_looking_ = false;
+  // Products that somebody wanted more of than there was, and how much that was. A hint only.
+  std::map<std::string, int64_t, std::less<>> scarce_;
 };
 
 }  // namespace sluice::orders

@@ -26,6 +26,8 @@ class OrderReader {
   Result<std::vector<Product>> products();
   Result<std::optional<Product>> product(std::string_view id);
   Result<std::optional<Order>> order(std::string_view id);
+  // The verdict `sold_out`, if that is what the order would get now and its key is new.
+  Result<std::optional<Placed>> find_sold_out(const NewOrder& order);
   Result<std::vector<Order>> orders_of(std::string_view user_id, int64_t most);
   // Counts all orders and their lines: takes as long as there are many.
   Result<Totals> totals(WallTime now = wall_now());

@@ -48,6 +48,11 @@ class Database {
   // False also after a failure that made SQLite roll back by itself.
   bool is_in_transaction() const noexcept { return sqlite3_get_autocommit(db_.get()) == 0; }
   int64_t changes() const noexcept { return sqlite3_changes64(db_.get()); }
+  // All rows that this connection ever changed, undone ones too.
+  int64_t all_changes() const noexcept { return sqlite3_total_changes64(db_.get()); }
+  // Without care a Savepoint costs nothing, and to undo a part of a transaction undoes all of it.
+  bool is_careful() const noexcept { return is_careful_; }
+  void set_careful(bool is_careful) noexcept { is_careful_ = is_careful; }
   // What the last failure was about, in SQLite's words and the system's.
   std::string last_error() const;
   sqlite3* raw() noexcept { return db_.get(); }
@@ -57,6 +62,7 @@ class Database {
     void operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
   };
   std::unique_ptr<sqlite3, Close> db_;
+  bool is_careful_ = true;
 };
 
 // Prepared at its first use. Dies before its Database.
@@ -113,7 +119,10 @@ class Savepoint {
   Status end(bool keep) noexcept;
 
  private:
+  Status end_careless(bool keep) noexcept;
+
   Database& db_;
+  int64_t changes_before_ = 0;
   Statement mark_{"SAVEPOINT part"};
   Statement release_{"RELEASE part"};
   Statement undo_{"ROLLBACK TO part"};
