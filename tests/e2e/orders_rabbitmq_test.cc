@@ -4,6 +4,8 @@
 #include <sqlite3.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include "tests/e2e/harness/e2e.h"
@@ -134,37 +136,61 @@ class Shop {
   int orders_ = 0;
 };
 
-// Clients that buy, one unit after the other, until finish().
+// Clients that buy, one unit after the other, as many as they are asked to.
 class Buyers {
  public:
-  explicit Buyers(const Shop& shop) {
+  explicit Buyers(const Shop& shop) : shop_(shop) {
     for (int buyer = 0; buyer < 2; ++buyer) {
-      threads_.emplace_back([this, &shop, buyer] {
-        for (int i = 0; !is_over_; ++i) {
-          int status = 0;
-          try {
-            status = shop.order("buyer-" + std::to_string(buyer) + "-" + std::to_string(i));
-          } catch (const Failure&) {
-          }
-          ++(status == 201 ? placed : failed);
-        }
-      });
+      threads_.emplace_back([this] { run(); });
     }
   }
-  ~Buyers() { finish(); }
-  void finish() {
-    is_over_ = true;
+  ~Buyers() {
+    {
+      const std::lock_guard lock(mutex_);
+      wanted_ = 0;
+      is_over_ = true;
+    }
+    changed_.notify_all();
     for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
   }
-  bool place(int more) {
-    const int before = placed;
-    return eventually([&] { return placed >= before + more; });
+  void ask(int more) {
+    {
+      const std::lock_guard lock(mutex_);
+      wanted_ += more;
+    }
+    changed_.notify_all();
+  }
+  // So many are placed altogether, and none has failed.
+  bool have(int count) {
+    return eventually([&] { return placed >= count || failed > 0; }) && failed == 0;
   }
   std::atomic<int> placed{0}, failed{0};
 
  private:
-  std::atomic<bool> is_over_{false};
+  void run() {
+    for (;;) {
+      int number = 0;
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return wanted_ > 0 || is_over_; });
+        if (is_over_) return;
+        --wanted_;
+        number = ++asked_;
+      }
+      int status = 0;
+      try {
+        status = shop_.order("buyer-" + std::to_string(number));
+      } catch (const Failure&) {
+      }
+      ++(status == 201 ? placed : failed);
+    }
+  }
+
+  const Shop& shop_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int wanted_ = 0, asked_ = 0;
+  bool is_over_ = false;
   std::vector<std::thread> threads_;
 };
 
@@ -184,33 +210,37 @@ TEST_CASE("e2e/orders: with RabbitMQ orders are shipped, and no program shows it
 }
 
 TEST_CASE("e2e/orders: RabbitMQ killed while orders are placed fails none, and all are shipped") {
+  constexpr int kMany = 300;
   Shop shop;
   auto worker = shop.work("w");
+  shop.order_some(1);
+  REQUIRE(shop.ships(1));
   Buyers buyers(shop);
   for (int round = 0; round < 2; ++round) {
-    REQUIRE(buyers.place(20));
+    shop.broker.settle();
+    const int before = buyers.placed;
+    buyers.ask(kMany);
+    REQUIRE(buyers.have(before + 20));
     shop.broker.kill();
-    REQUIRE(buyers.place(20));  // while it is away
+    REQUIRE(buyers.have(before + kMany));
     shop.broker.start();
   }
-  REQUIRE(buyers.place(20));
-  buyers.finish();
-  CHECK(buyers.failed == 0);
-  shop.expect_all_shipped(buyers.placed);
+  shop.expect_all_shipped(2 * kMany + 1);
 }
 
 TEST_CASE("e2e/orders: workers killed with RabbitMQ's messages in their hands lose none") {
+  constexpr int kMany = 100;
   Shop shop;
   Buyers buyers(shop);
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 1; round <= 3; ++round) {
+    buyers.ask(kMany);
     auto worker = shop.work("killed" + std::to_string(round));
     REQUIRE(eventually([&] { return worker->log().find("the order is ") != std::string::npos; }));
     worker->kill();
+    REQUIRE(buyers.have(round * kMany));
   }
-  buyers.finish();
-  CHECK(buyers.failed == 0);
   auto last = shop.work("last");
-  shop.expect_all_shipped(buyers.placed);
+  shop.expect_all_shipped(3 * kMany);
 }
 
 TEST_CASE("e2e/orders: a frozen RabbitMQ holds up no order, and gets the events when it thaws") {
@@ -286,15 +316,13 @@ TEST_CASE("e2e/orders: of two workers one has a queue at a time, and each order 
   auto second = shop.work("second");
   REQUIRE(eventually([&] { return second->log().find("connected") != std::string::npos; }));
   Buyers buyers(shop);
-  REQUIRE(buyers.place(30));
+  buyers.ask(100);
   REQUIRE(eventually([&] { return first->log().find("is shipped") != std::string::npos; }));
   CHECK(second->log().find("event=") == std::string::npos);
   first->kill();
-  REQUIRE(eventually([&] { return second->log().find("is shipped") != std::string::npos; }));
-  REQUIRE(buyers.place(30));
-  buyers.finish();
-  CHECK(buyers.failed == 0);
-  shop.expect_all_shipped(buyers.placed);
+  buyers.ask(100);
+  REQUIRE(buyers.have(200));
+  shop.expect_all_shipped(200);
   CHECK(second->log().find("no such order") == std::string::npos);  // none before its turn
 }
 

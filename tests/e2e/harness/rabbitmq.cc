@@ -151,7 +151,7 @@ void RabbitMq::start() {
 }
 
 void RabbitMq::launch() {
-  is_frozen_ = false;
+  is_frozen_ = is_settled_ = false;
   process_ = std::make_unique<Process>(as_user({programs_ + "/rabbitmq-server"}), dir_.path("log"),
                                        dir_.path("log"), environment());
 }
@@ -178,6 +178,7 @@ std::string RabbitMq::ctl(const std::vector<std::string>& words) const {
 std::string RabbitMq::make_vhost() {
   const std::string name = "v/" + std::to_string(++vhosts_);
   const std::string all = binary(".*");
+  is_settled_ = false;
   eval("rabbit_vhost:add(" + binary(name) + ", " + binary("test") +
        "), rabbit_auth_backend_internal:set_permissions(" + binary(kUser) + ", " + binary(name) +
        ", " + all + ", " + all + ", " + all + ", " + binary("test") + ").");
@@ -228,11 +229,14 @@ void RabbitMq::thaw() {
   is_frozen_ = false;
 }
 
-void RabbitMq::settle() { eval("[dets:sync(Table) || Table <- dets:all()]."); }
+void RabbitMq::settle() {
+  eval("[dets:sync(Table) || Table <- dets:all()].");
+  is_settled_ = true;
+}
 
 // Its helpers end when they see that it is gone.
 void RabbitMq::kill() {
-  if (!is_frozen_) settle();
+  if (!is_frozen_ && !is_settled_) settle();
   const std::vector<pid_t> all = family_of(process_->pid());
   process_->signal(SIGKILL);
   if (!process_->wait(kPatience)) throw Failure("RabbitMQ outlives SIGKILL");

@@ -34,7 +34,7 @@ class RabbitMq {
   // `options` as they stand behind the ?.
   std::string url(const std::string& vhost, const std::string& options = "heartbeat=1") const;
 
-  void kill();   // SIGKILL; settles before, unless it is frozen
+  void kill();   // SIGKILL; settles before, unless that is done or it is frozen
   void stop();   // in order
   void start();  // again, at the same addresses
   void freeze();
@@ -68,7 +68,7 @@ class RabbitMq {
   std::string programs_;  // the folder of rabbitmq-server and rabbitmqctl
   uint16_t port_ = 0, node_port_ = 0, directory_port_ = 0;
   int vhosts_ = 0;
-  bool is_frozen_ = false;
+  bool is_frozen_ = false, is_settled_ = false;
   std::unique_ptr<Process> directory_;  // epmd
   std::unique_ptr<Process> process_;
 };
