@@ -169,7 +169,8 @@ class RabbitPublisher final : public EventPublisher {
 
 }  // namespace
 
-std::unique_ptr<EventPublisher> make_rabbitmq_publisher(loop::Loop& loop, AmqpAddress address,
+std::unique_ptr<EventPublisher> make_rabbitmq_publisher(loop::Loop& loop,
+                                                        const AmqpAddress& address,
                                                         RabbitOptions options) {
   return std::make_unique<RabbitPublisher>(loop, address, options);
 }

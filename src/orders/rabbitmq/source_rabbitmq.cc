@@ -129,7 +129,7 @@ class RabbitSource final : public EventSource {
 
 }  // namespace
 
-std::unique_ptr<EventSource> make_rabbitmq_source(loop::Loop& loop, AmqpAddress address,
+std::unique_ptr<EventSource> make_rabbitmq_source(loop::Loop& loop, const AmqpAddress& address,
                                                   RabbitOptions options) {
   return std::make_unique<RabbitSource>(loop, address, options);
 }

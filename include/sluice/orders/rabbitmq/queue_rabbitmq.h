@@ -29,9 +29,10 @@ struct RabbitOptions {
   Duration longest_pause = std::chrono::seconds(5);
 };
 
-std::unique_ptr<EventPublisher> make_rabbitmq_publisher(loop::Loop& loop, AmqpAddress address,
+std::unique_ptr<EventPublisher> make_rabbitmq_publisher(loop::Loop& loop,
+                                                        const AmqpAddress& address,
                                                         RabbitOptions options = {});
-std::unique_ptr<EventSource> make_rabbitmq_source(loop::Loop& loop, AmqpAddress address,
+std::unique_ptr<EventSource> make_rabbitmq_source(loop::Loop& loop, const AmqpAddress& address,
                                                   RabbitOptions options = {});
 
 }  // namespace sluice::orders
