@@ -43,6 +43,27 @@ TEST_CASE("orders/rabbitmq: what no queue takes is an error, and its queue is de
   CHECK(rabbit.becomes_deep(Rabbit::queue_of("o1"), 1));
 }
 
+TEST_CASE("orders/rabbitmq: what a full queue refuses (basic.nack) is an error") {
+  Rabbit rabbit("shards=1&heartbeat=1");
+  rabbit.broker.ctl({"set_policy", "-p", rabbit.vhost, "full", "^sluice.orders.0$",
+                     "{\"max-length\":2}", "--apply-to", "queues"});
+  rabbit.start_publisher();
+  Error error;
+  // Some more than the limit may get in (RabbitMQ, quorum queues, length limits).
+  for (int i = 0; i < 100 && !error; ++i) {
+    error = rabbit.publish_one(event_of("o" + std::to_string(i)));
+  }
+  CHECK(error.code() == Errc::kSystem);
+  CHECK(std::string(error.text()).find("basic.nack") != std::string::npos);
+  CHECK(rabbit.publisher->is_up());
+  // A worker makes room.
+  const auto source = rabbit.start_source("shards=1&heartbeat=1");
+  CHECK(e2e::eventually([&] {
+    for (const Delivery& each : std::exchange(rabbit.got, {})) source->ack(each.tag);
+    return !rabbit.publish_one(event_of("later"));
+  }));
+}
+
 TEST_CASE("orders/rabbitmq: more events than there is room for are refused, the others are sent") {
   RabbitOptions options = test::quick();
   options.room = 3;
