@@ -56,7 +56,7 @@ objects = $(patsubst %.cc,$(O)/obj/%.o,$(1))
 
 # Libraries ----------------------------------------------------------------------------------------
 PKGS        := libuv libnghttp2 openssl yaml-cpp hiredis fmt libxxhash libsystemd zlib
-PKGS_ORDERS := sqlite3 libpq
+PKGS_ORDERS := sqlite3 libpq librabbitmq
 PKG_MISSING := $(shell for p in $(PKGS) $(PKGS_ORDERS); do pkg-config --exists $$p 2>/dev/null || echo $$p; done)
 PKG_CFLAGS  := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) $(PKGS_ORDERS) 2>/dev/null))
 PKG_LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
@@ -157,8 +157,8 @@ $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 # Unit tests ---------------------------------------------------------------------------------------
 # One program a module, which links what the module may use. Helpers may stand beside the tests.
 $(foreach m,$(MODULES),$(eval TEST_SRC_$(m) := $(sort $(shell find tests/unit/$(m) -name '*.cc' 2>/dev/null))))
-# A database server is run by the harness of the end-to-end tests.
-TEST_SRC_orders += $(patsubst %,tests/e2e/harness/%.cc,base postgres process)
+# Database server and broker are run by the harness of the end-to-end tests.
+TEST_SRC_orders += $(patsubst %,tests/e2e/harness/%.cc,base postgres process rabbitmq)
 TESTED     := $(foreach m,$(MODULES),$(if $(TEST_SRC_$(m)),$(m)))
 UNIT_TESTS := $(TESTED:%=$(O)/tests/unit/%_test)
 DOCTEST_MAIN := $(O)/obj/tests/unit/main.o
@@ -194,7 +194,7 @@ E2E_MAIN     := $(if $(TEST_SRC_e2e),$(if $(shell grep -lE 'define DOCTEST_CONFI
 $(O)/tests/e2e_test: $(E2E_MAIN) $(call objects,$(TEST_SRC_e2e)) $(E2E_ARCH) $(O)/stamp/tests-e2e
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(call link,$@,$(filter %.o,$^),$(E2E_ARCH),$(BASE_LIBS))
+	$(call link,$@,$(filter %.o,$^),$(E2E_ARCH),$(BASE_LIBS) $(ORDERS_LIBS))
 
 .PHONY: e2e
 e2e: $(PROGRAMS) $(E2E_TEST) ## Build and run the end-to-end tests

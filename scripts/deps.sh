@@ -6,9 +6,9 @@ set -euo pipefail
 
 declare -A packages
 packages[build]="g++ make pkg-config libuv1-dev libnghttp2-dev libssl-dev libyaml-cpp-dev libhiredis-dev \
-  libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev libsystemd-dev libsqlite3-dev libpq-dev zlib1g-dev doctest-dev"
+  libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev libsystemd-dev libsqlite3-dev libpq-dev librabbitmq-dev zlib1g-dev doctest-dev"
 packages[demo]="${packages[build]} redis-server curl wrk"
-packages[flash-sale]="${packages[build]} redis-server postgresql python3"
+packages[flash-sale]="${packages[build]} redis-server postgresql rabbitmq-server erlang-base python3"
 packages[test]="${packages[flash-sale]} curl wrk procps"
 packages[conformance]="${packages[build]} nodejs redis-server"
 # Node.js from elsewhere than Debian brings npm along, and conflicts with Debian's.
@@ -129,14 +129,17 @@ release_services() {
   if [[ $policy_is_ours == yes ]]; then "${sudo[@]}" rm -f "$policy"; fi
 }
 
-# We run Redis, PostgreSQL and the bench peers ourselves; a server that only we brought shall not come up at the next boot.
+# We run Redis, PostgreSQL, RabbitMQ and the bench peers ourselves; a server that only we brought shall not come up at the next boot.
 keep_off_at_boot() {
   local name
   command -v systemctl >/dev/null || return 0
   for name in "$@"; do
     case $name in
-      redis-server | postgresql | nginx | haproxy | varnish)
+      redis-server | postgresql | rabbitmq-server | nginx | haproxy | varnish)
         "${sudo[@]}" systemctl disable --quiet "$name" >/dev/null 2>&1 || true
+        ;;
+      erlang-base)
+        "${sudo[@]}" systemctl disable --quiet epmd.service epmd.socket >/dev/null 2>&1 || true
         ;;
     esac
   done

@@ -75,7 +75,8 @@ TEST_CASE("orders/options: where it may listen") {
 TEST_CASE("orders/options: what is wrong or comes later is usage, exit code 2") {
   const std::vector<std::vector<std::string>> cases = {
       {"--nothing"},
-      {"--queue", "amqp://localhost"},
+      {"--queue", "amqps://localhost"},
+      {"--queue", "amqp://u:p@localhost:x"},
       {"--queue", "kafka://localhost"},
       {"--queue", "other"},
       {"--stock", "redis://localhost"},
