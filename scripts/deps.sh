@@ -6,7 +6,7 @@ set -euo pipefail
 
 declare -A packages
 packages[build]="g++ make pkg-config libuv1-dev libnghttp2-dev libssl-dev libyaml-cpp-dev libhiredis-dev \
-  libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev libsystemd-dev libsqlite3-dev libpq-dev zlib1g-dev doctest-dev"
+  libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev libsystemd-dev libsqlite3-dev libpq-dev librdkafka-dev zlib1g-dev doctest-dev"
 packages[demo]="${packages[build]} redis-server curl wrk"
 packages[test]="${packages[build]} redis-server postgresql curl wrk procps"
 packages[conformance]="${packages[build]} nodejs redis-server"

@@ -10,7 +10,7 @@
 
 namespace sluice::orders {
 
-// "", or why no queue has such a URL: embedded.
+// "", or why no queue has such a URL: embedded, kafka://… (kafka/kafka_url.h).
 std::string queue_url_problem(const std::string& url);
 
 // For serve; nullptr: the queue needs no relay. `url` has no problem.

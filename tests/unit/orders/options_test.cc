@@ -76,7 +76,7 @@ TEST_CASE("orders/options: what is wrong or comes later is usage, exit code 2") 
   const std::vector<std::vector<std::string>> cases = {
       {"--nothing"},
       {"--queue", "amqp://localhost"},
-      {"--queue", "kafka://localhost"},
+      {"--queue", "kafka://localhost/events"},
       {"--queue", "other"},
       {"--stock", "redis://localhost"},
       {"--user-limit", "0"},
