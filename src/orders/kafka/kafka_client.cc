@@ -219,6 +219,7 @@ void KafkaClient::set_broker(bool has_broker) {
   has_broker_ = has_broker;
   if (has_broker && std::exchange(is_told_down_, false)) {
     log_info("kafka", "{} is back", address_.text);
+    last_error_ = kNoReason;
   } else if (!has_broker && !std::exchange(is_told_down_, true)) {
     log_warn("kafka", "no broker of {}, trying again: {}", address_.text, last_error_);
   }

@@ -103,6 +103,7 @@ class KafkaSource final : public EventSource {
 
 // The topic was asked for by now, so that nobody makes it by just asking where it is.
 void KafkaSource::on_client_change() {
+  if (is_stopping_ && !client_.is_up()) return stop_timer_.set(stop_timer_.loop().now());
   if (is_subscribed_ || is_stopping_ || !client_.is_up()) return;
   const Partitions topics(rd_kafka_topic_partition_list_new(1),
                           rd_kafka_topic_partition_list_destroy);
@@ -141,8 +142,8 @@ void KafkaSource::on_rebalance(rd_kafka_event_t* event) {
              rd_kafka_err2str(error));
   }
   log_info("kafka", "{} {} partitions", is_given ? "reads" : "gives back", partitions->cnt);
-  is_paused_ = false;  // new ones are not
-  pause_or_resume();
+  // All that was held is lost, and so is the reason for a pause; a partition may remember it.
+  if (is_given) pause(false);
 }
 
 void KafkaSource::on_turn() {

@@ -155,6 +155,33 @@ TEST_CASE(
   publisher.stop();
 }
 
+TEST_CASE("orders/kafka_publisher: one broker of three away holds up only its own partitions") {
+  e2e::KafkaCluster cluster(3);
+  const KafkaTopic topic(3, cluster);
+  KafkaPublisherOptions options;
+  options.message_timeout = seconds(2);
+  Publisher publisher(topic, options);
+  REQUIRE(publisher.comes_up());
+  cluster.ask("down 2");
+  std::vector<Event> events;
+  for (int i = 1; i <= 30; ++i) events.push_back(kafka_event(fmt::format("o{}", i), 1));
+  publisher.publish(events);
+  REQUIRE(publisher.answers_all());
+  CHECK(publisher.publisher->is_up());
+  CHECK(publisher.confirmed > 0);
+  CHECK(publisher.failed > 0);
+  cluster.ask("up 2");
+  std::erase_if(events, [&](const Event& event) { return !publisher.answers[event.id]; });
+  publisher.answers.clear();
+  publisher.given = 0;
+  const int confirmed = publisher.confirmed;
+  publisher.publish(events);
+  REQUIRE(publisher.answers_all());
+  CHECK(publisher.confirmed == 30);
+  CHECK(publisher.confirmed > confirmed);
+  publisher.stop();
+}
+
 TEST_CASE("orders/kafka_publisher: a frozen cluster fails events in time, and they go out later") {
   const KafkaTopic topic;
   KafkaPublisherOptions options;

@@ -54,6 +54,7 @@ class KafkaClient {
 
  private:
   enum class Wait : uint8_t { no, a_second };
+  static constexpr const char* kNoReason = "no connection";
 
   void open();
   void close(Wait wait);
@@ -75,7 +76,7 @@ class KafkaClient {
   loop::Timer tick_;
   rd_kafka_t* handle_ = nullptr;
   rd_kafka_queue_t* queue_ = nullptr;
-  std::string last_error_ = "not connected yet";
+  std::string last_error_ = kNoReason;
   TimePoint ask_at_{};  // for the topic, not before
   bool was_topic_asked_ = false, is_topic_settled_ = false;
   bool has_broker_ = false;
