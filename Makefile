@@ -56,7 +56,7 @@ objects = $(patsubst %.cc,$(O)/obj/%.o,$(1))
 
 # Libraries ----------------------------------------------------------------------------------------
 PKGS        := libuv libnghttp2 openssl yaml-cpp hiredis fmt libxxhash libsystemd zlib
-PKGS_ORDERS := sqlite3 libpq librabbitmq
+PKGS_ORDERS := sqlite3 libpq librabbitmq rdkafka
 PKG_MISSING := $(shell for p in $(PKGS) $(PKGS_ORDERS); do pkg-config --exists $$p 2>/dev/null || echo $$p; done)
 PKG_CFLAGS  := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) $(PKGS_ORDERS) 2>/dev/null))
 PKG_LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
@@ -157,13 +157,16 @@ $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 # Unit tests ---------------------------------------------------------------------------------------
 # One program a module, which links what the module may use. Helpers may stand beside the tests.
 $(foreach m,$(MODULES),$(eval TEST_SRC_$(m) := $(sort $(shell find tests/unit/$(m) -name '*.cc' 2>/dev/null))))
-# Database server and broker are run by the harness of the end-to-end tests.
-TEST_SRC_orders += $(patsubst %,tests/e2e/harness/%.cc,base postgres process rabbitmq)
+# Database server, broker and Kafka cluster are run by the harness of the end-to-end tests.
+TEST_SRC_orders += $(patsubst %,tests/e2e/harness/%.cc,base kafka postgres process rabbitmq)
 TESTED     := $(foreach m,$(MODULES),$(if $(TEST_SRC_$(m)),$(m)))
+# Debian has no Kafka: the mock cluster of librdkafka, in a process of its own.
+KAFKA_MAIN    := tests/e2e/harness/kafka_cluster_main
+KAFKA_CLUSTER := $(OABS)/tests/kafka_cluster
 UNIT_TESTS := $(TESTED:%=$(O)/tests/unit/%_test)
 DOCTEST_MAIN := $(O)/obj/tests/unit/main.o
 RUN_TESTS   = SLUICE=$(OABS)/sluice SLUICE_ORDERS=$(OABS)/sluice-orders SLUICE_ROOT=$(ROOT) SAN=$(SAN) \
-              TEST_TIMEOUT=$(TEST_TIMEOUT) scripts/run_tests.sh
+              TEST_TIMEOUT=$(TEST_TIMEOUT) KAFKA_CLUSTER=$(KAFKA_CLUSTER) scripts/run_tests.sh
 
 define unit_rules
 $(O)/tests/unit/$(1)_test: $(DOCTEST_MAIN) $(call objects,$(TEST_SRC_$(1))) \
@@ -178,13 +181,19 @@ unit-$(1): $(if $(TEST_SRC_$(1)),$(O)/tests/unit/$(1)_test)
 endef
 $(foreach m,$(MODULES),$(eval $(call unit_rules,$(m))))
 
+$(O)/tests/kafka_cluster: $(O)/obj/$(KAFKA_MAIN).o $(O)/stamp/flags
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(call link,$@,$<,,$(ORDERS_LIBS))
+$(O)/tests/unit/orders_test $(O)/tests/e2e_test: | $(O)/tests/kafka_cluster
+
 .PHONY: unit unit-programs
 unit-programs: $(UNIT_TESTS)
 unit: unit-programs ## Build and run the unit tests (unit-http: only those of http)
 	@$(RUN_TESTS) $(UNIT_TESTS) -- $(TEST_ARGS)
 
 # End-to-end tests ---------------------------------------------------------------------------------
-TEST_SRC_e2e := $(sort $(shell find tests/e2e -name '*.cc' 2>/dev/null))
+TEST_SRC_e2e := $(sort $(shell find tests/e2e -name '*.cc' ! -name '*_main.cc' 2>/dev/null))
 E2E_MODULES  := base stats loop http config tls
 E2E_ARCH     := $(call lib_of,$(E2E_MODULES)) $(LLHTTP_LIB)
 E2E_TEST     := $(if $(TEST_SRC_e2e),$(O)/tests/e2e_test)
@@ -289,6 +298,6 @@ help: ## Show this
 	@printf '  %-14s      %s\n' CXX 'the compiler, such as "ccache g++" [g++]'
 
 OBJECTS := $(call objects,$(foreach m,$(MODULES),$(SRC_$(m)) $(TEST_SRC_$(m))) $(TEST_SRC_e2e) \
-             src/server/main.cc src/orders/main.cc tests/unit/main.cc) \
+             src/server/main.cc src/orders/main.cc tests/unit/main.cc $(KAFKA_MAIN).cc) \
            $(patsubst /usr/share/llhttp/%.c,$(O)/obj/llhttp/%.o,$(LLHTTP_SRC))
 -include $(wildcard $(OBJECTS:.o=.d))

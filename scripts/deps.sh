@@ -6,7 +6,8 @@ set -euo pipefail
 
 declare -A packages
 packages[build]="g++ make pkg-config libuv1-dev libnghttp2-dev libssl-dev libyaml-cpp-dev libhiredis-dev \
-  libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev libsystemd-dev libsqlite3-dev libpq-dev librabbitmq-dev zlib1g-dev doctest-dev"
+  libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev libsystemd-dev libsqlite3-dev libpq-dev librabbitmq-dev \
+  librdkafka-dev zlib1g-dev doctest-dev"
 packages[demo]="${packages[build]} redis-server curl wrk"
 packages[flash-sale]="${packages[build]} redis-server postgresql rabbitmq-server erlang-base python3"
 packages[test]="${packages[flash-sale]} curl wrk procps"

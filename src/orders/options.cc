@@ -103,7 +103,8 @@ void add_places(CLI::App& app, Options& options) {
                  "The database: sqlite:FILE or postgres://…; tables are made when they are missing")
       ->required()
       ->type_name("URL");
-  app.add_option("--queue", options.queue, "The queue of events: embedded or amqp://…")
+  app.add_option("--queue", options.queue,
+                 "The queue of events: embedded, amqp://… or kafka://HOST:PORT/TOPIC")
       ->type_name("URL")
       ->capture_default_str();
 }

@@ -10,7 +10,8 @@
 
 namespace sluice::orders {
 
-// "", or why no queue has such a URL: embedded, amqp://...; never with its password.
+// "", or why no queue has such a URL: embedded, amqp://… (rabbitmq/amqp_url.h), kafka://…
+// (kafka/kafka_url.h); never with its password.
 std::string queue_url_problem(const std::string& url);
 
 // For serve; nullptr: the queue needs no relay. `url` has no problem.

@@ -77,7 +77,7 @@ TEST_CASE("orders/options: what is wrong or comes later is usage, exit code 2") 
       {"--nothing"},
       {"--queue", "amqps://localhost"},
       {"--queue", "amqp://u:p@localhost:x"},
-      {"--queue", "kafka://localhost"},
+      {"--queue", "kafka://localhost/events"},
       {"--queue", "other"},
       {"--stock", "redis://localhost"},
       {"--user-limit", "0"},
