@@ -156,8 +156,8 @@ $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 # Unit tests ---------------------------------------------------------------------------------------
 # One program a module, which links what the module may use. Helpers may stand beside the tests.
 $(foreach m,$(MODULES),$(eval TEST_SRC_$(m) := $(sort $(shell find tests/unit/$(m) -name '*.cc' 2>/dev/null))))
-# A database server is run by the harness of the end-to-end tests.
-TEST_SRC_orders += $(patsubst %,tests/e2e/harness/%.cc,base postgres process)
+# Database servers are run by the harness of the end-to-end tests.
+TEST_SRC_orders += $(patsubst %,tests/e2e/harness/%.cc,base postgres process redis wire)
 TESTED     := $(foreach m,$(MODULES),$(if $(TEST_SRC_$(m)),$(m)))
 UNIT_TESTS := $(TESTED:%=$(O)/tests/unit/%_test)
 DOCTEST_MAIN := $(O)/obj/tests/unit/main.o
