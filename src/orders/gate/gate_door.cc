@@ -46,8 +46,9 @@ void GateDoor::look() {
 }
 
 void GateDoor::on_looked(const GateReply& reply) {
+  // A reply to what went before the breaker opened does not close it: calls are still refused.
+  if (reply.fault || !link_.is_up()) return on_fault();
   if (reply.is("open")) return on_epoch(reply.at(1));
-  if (reply.fault) return on_fault();
   on_closed();
 }
 

@@ -37,8 +37,15 @@ local function leave(user)
   if n and n > 1 then redis.call('HINCRBY', at('users'), user, -1)
   else redis.call('HDEL', at('users'), user) end
 end
+-- What is read through may hold anything, and stops nothing.
+local function view_field(word, field)
+  local value = redis.pcall('HGET', at(word), field)
+  if type(value) ~= 'table' then return value end
+  redis.call('DEL', at(word))
+  return false
+end
 local function view(product, change)
-  local n = units(redis.call('HGET', at('view:stock'), product))
+  local n = units(view_field('view:stock', product))
   if n then redis.call('HSET', at('view:stock'), product, text(math.max(0, n + change))) end
 end
 local function record_of(key)
@@ -333,12 +340,13 @@ local function add(item, stock)
   end
 end
 if ARGV[1] ~= '' then
-  add(redis.call('HGET', at('view:item'), ARGV[1]), redis.call('HGET', at('view:stock'), ARGV[1]))
+  add(view_field('view:item', ARGV[1]), view_field('view:stock', ARGV[1]))
   return reply
 end
+view_field('view:item', '')
 local items = redis.call('HGETALL', at('view:item'))
 for i = 1, #items, 2 do
-  add(items[i + 1], redis.call('HGET', at('view:stock'), items[i]))
+  add(items[i + 1], view_field('view:stock', items[i]))
 end
 -- One that is not whole is none.
 if #reply ~= #items + 2 then return {'view', reply[2]} end

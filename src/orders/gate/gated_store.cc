@@ -231,6 +231,7 @@ void GatedStore::restock(std::string product_id, int64_t quantity,
                    answer = std::move(answer)](Result<std::optional<Product>> product) {
                     if (!product || !*product) return answer(std::move(product));
                     // Who is told of the units can order them.
+                    memory_.on_news(product_id, monotonic_now());
                     teller_.raise("restock:" + make_order_id(wall_now()), {},
                                   {{product_id, quantity, 0}},
                                   [answer, product = std::move(product)] { answer(product); });

@@ -54,7 +54,8 @@ void ReturningStore::on_applied(const Event& event, Result<Applied> applied,
   const bool has_failed = event.type == event_type(kFailed);
   if (applied->released.empty() && !has_failed) return answer(std::move(applied));
   const Ordered ordered = ordered_in(event);
-  teller_.raise(event.order_id, ordered.user_id, has_failed ? ordered.units : applied->released,
+  const std::vector<OrderLine> units = has_failed ? ordered.units : applied->released;
+  teller_.raise(event.order_id, ordered.user_id, units,
                 [answer, applied = std::move(applied)] { answer(applied); });
 }
 
