@@ -157,8 +157,8 @@ $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 # Unit tests ---------------------------------------------------------------------------------------
 # One program a module, which links what the module may use. Helpers may stand beside the tests.
 $(foreach m,$(MODULES),$(eval TEST_SRC_$(m) := $(sort $(shell find tests/unit/$(m) -name '*.cc' 2>/dev/null))))
-# Database server, broker and Kafka cluster are run by the harness of the end-to-end tests.
-TEST_SRC_orders += $(patsubst %,tests/e2e/harness/%.cc,base kafka postgres process rabbitmq)
+# Database server, broker, Kafka cluster and Redis are run by the harness of the end-to-end tests.
+TEST_SRC_orders += $(patsubst %,tests/e2e/harness/%.cc,base kafka postgres process rabbitmq redis wire)
 TESTED     := $(foreach m,$(MODULES),$(if $(TEST_SRC_$(m)),$(m)))
 # Debian has no Kafka: the mock cluster of librdkafka, in a process of its own.
 KAFKA_MAIN    := tests/e2e/harness/kafka_cluster_main

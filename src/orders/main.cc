@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "sluice/base/check.h"
+#include "sluice/orders/gate/repair.h"
 #include "sluice/orders/options.h"
 #include "sluice/orders/server.h"
 #include "sluice/orders/version.h"
@@ -31,5 +32,6 @@ int main(int argc, char** argv) {
   CommandLine line = read_command_line(argc, argv);
   if (line.action == CommandLine::Action::exit) return line.exit_code;
   if (line.action == CommandLine::Action::work) return run(WorkProcess(std::move(line.work)));
+  if (line.action == CommandLine::Action::repair) return Repair(std::move(line.repair)).run();
   return run(Server(std::move(line.serve)));
 }

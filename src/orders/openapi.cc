@@ -304,7 +304,7 @@ constexpr std::string_view kDocument = R"json({
         }
       },
       "Unavailable": {
-        "description": "busy, unavailable, draining, fail_rate; with Retry-After",
+        "description": "busy, gate_away, unavailable, draining, fail_rate; with Retry-After",
         "content": {
           "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
         }
@@ -449,7 +449,8 @@ constexpr std::string_view kDocument = R"json({
           "oldest_event_ms": {"type": "integer"},
           "parked": {"type": "integer"},
           "waiting_writes": {"type": "integer"},
-          "drift": {"type": "integer"}
+          "drift": {"type": "integer"},
+          "gate": {"$ref": "#/components/schemas/Gate"}
         },
         "required": [
           "name",
@@ -464,6 +465,37 @@ constexpr std::string_view kDocument = R"json({
           "drift"
         ],
         "additionalProperties": false
+      },
+      "Gate": {
+        "type": "object",
+        "description": "The stock gate as this process sees it; only with --stock",
+        "properties": {
+          "state": {"type": "string", "enum": ["open", "closed", "away"]},
+          "epoch": {"type": "string"},
+          "drift": {"type": "integer"},
+          "untold": {"type": "integer"},
+          "reserved": {"type": "integer"},
+          "sold_out": {"type": "integer"},
+          "sold_out_from_memory": {"type": "integer"},
+          "past": {"type": "integer"},
+          "refused": {"type": "integer"},
+          "returned": {"type": "integer"},
+          "lowered": {"type": "integer"},
+          "built": {"type": "integer"},
+          "stock": {
+            "type": "array",
+            "items": {
+              "type": "object",
+              "properties": {
+                "product_id": {"type": "string"},
+                "left": {"type": "integer"},
+                "held": {"type": "integer"},
+                "available": {"type": "integer"},
+                "drift": {"type": "integer"}
+              }
+            }
+          }
+        }
       },
       "Problem": {
         "type": "object",

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <stdexcept>
 
@@ -24,8 +25,10 @@ namespace {
 struct Given {
   std::string listen, seed_file, rate_limit;
   int64_t delay_ms = 0;
+  int64_t stock_hold_ms = 10'000;
   ServeOptions serve;
   WorkOptions work;
+  RepairOptions repair;
 };
 
 constexpr const char* kLater = "comes in a later version";
@@ -109,6 +112,38 @@ void add_places(CLI::App& app, Options& options) {
       ->capture_default_str();
 }
 
+constexpr const char* kStockHelp =
+    "The stock gate: redis://[USER:PASSWORD@]HOST[:PORT][/DB] or unix:/PATH; a shop needs a "
+    "database number of its own";
+
+void add_serve_gate(CLI::App& serve, Given& given) {
+  const std::map<std::string, StockAway> ways{{"update", StockAway::update},
+                                              {"refuse", StockAway::refuse}};
+  serve.add_option("--stock", given.serve.gate.url, kStockHelp)->type_name("URL");
+  serve
+      .add_option("--stock-away", given.serve.gate.away,
+                  "While the gate is away: update lets some orders at a time go to the database, "
+                  "refuse answers 503")
+      ->transform(CLI::CheckedTransformer(ways))
+      ->type_name("update|refuse");
+  serve
+      .add_option("--stock-hold", given.stock_hold_ms,
+                  "After so many ms a reservation without an end is settled by the database")
+      ->check(CLI::Range(1000, 600'000))
+      ->type_name("MS")
+      ->capture_default_str();
+}
+
+CLI::App& add_repair(CLI::App& app, Given& given) {
+  CLI::App& repair = *app.add_subcommand(
+      "repair", "Compare the stock gate with the database, and build it anew from there");
+  RepairOptions& options = given.repair;
+  repair.add_option("--db", options.database, "The database")->required()->type_name("URL");
+  repair.add_option("--stock", options.stock, kStockHelp)->required()->type_name("URL");
+  repair.add_flag("--dry-run", options.is_dry, "Only compare");
+  return repair;
+}
+
 CLI::App& add_serve(CLI::App& app, Given& given) {
   CLI::App& serve = *app.add_subcommand("serve", "Run the order backend in the foreground");
   ServeOptions& options = given.serve;
@@ -134,7 +169,7 @@ CLI::App& add_serve(CLI::App& app, Given& given) {
       ->type_name("N");
   serve.add_option("--rate-limit", given.rate_limit, "Most orders a second in this process")
       ->type_name("N/s");
-  add_later(serve, "--stock", "A stock gate in Redis");
+  add_serve_gate(serve, given);
   add_later(serve, "--purge", "Purge caches elsewhere");
   return serve;
 }
@@ -152,6 +187,9 @@ CLI::App& add_work(CLI::App& app, Given& given) {
       ->check(CLI::Range(1, 1000))
       ->type_name("N")
       ->capture_default_str();
+  work.add_option("--stock", options.stock,
+                  "The stock gate of serve: it is told of units that come back")
+      ->type_name("URL");
   return work;
 }
 
@@ -174,6 +212,7 @@ std::string understand_serve(Given& given) {
   ServeOptions& options = given.serve;
   options.delay = std::chrono::milliseconds(given.delay_ms);
   options.seed = default_seed();
+  options.gate.hold = std::chrono::milliseconds(given.stock_hold_ms);
   const auto seed = [&] {
     return given.seed_file.empty() ? std::string() : check_seed_file(given.seed_file, &options);
   };
@@ -184,6 +223,7 @@ std::string understand_serve(Given& given) {
   return first_problem({{"--listen", [&] { return check_listen(given.listen, &options.listen); }},
                         {"--db", [&] { return database_url_problem(options.database); }},
                         {"--queue", [&] { return queue_url_problem(options.queue); }},
+                        {"--stock", [&] { return stock_url_problem(options.gate.url); }},
                         {"--seed", seed},
                         {"--fail-rate", [&] { return check_share(options.fail_rate); }},
                         {"--rate-limit", rate},
@@ -193,13 +233,22 @@ std::string understand_serve(Given& given) {
 std::string understand_work(const WorkOptions& options) {
   return first_problem({{"--db", [&] { return database_url_problem(options.database); }},
                         {"--queue", [&] { return queue_url_problem(options.queue); }},
+                        {"--stock", [&] { return stock_url_problem(options.stock); }},
                         {"--fail-payments", [&] { return check_share(options.fail_payments); }},
                         {"--name", [&] { return check_name(options.name); }}});
 }
 
+std::string understand_repair(const RepairOptions& options) {
+  const auto stock = [&] {
+    return options.stock.empty() ? "a URL is needed" : stock_url_problem(options.stock);
+  };
+  return first_problem(
+      {{"--db", [&] { return database_url_problem(options.database); }}, {"--stock", stock}});
+}
+
 CommandLine usage_error(const std::string& problem) {
   fmt::print(stderr, "sluice-orders: {}\nRun sluice-orders --help for usage.\n", problem);
-  return {CommandLine::Action::exit, 2, {}, {}};
+  return {CommandLine::Action::exit, 2, {}, {}, {}};
 }
 
 }  // namespace
@@ -212,6 +261,7 @@ CommandLine read_command_line(int argc, char** argv) {
   Given given;
   const CLI::App& serve = add_serve(app, given);
   add_work(app, given);
+  const CLI::App& repair = add_repair(app, given);
 
   try {  // CLI11 reports by exceptions
     app.parse(argc, argv);
@@ -222,11 +272,15 @@ CommandLine read_command_line(int argc, char** argv) {
     }
     return usage_error(error.what());
   }
-  const bool is_serve = serve.parsed();
-  const std::string problem = is_serve ? understand_serve(given) : understand_work(given.work);
+  const CommandLine::Action action = serve.parsed()    ? CommandLine::Action::serve
+                                     : repair.parsed() ? CommandLine::Action::repair
+                                                       : CommandLine::Action::work;
+  const std::string problem = action == CommandLine::Action::serve ? understand_serve(given)
+                              : action == CommandLine::Action::repair
+                                  ? understand_repair(given.repair)
+                                  : understand_work(given.work);
   if (!problem.empty()) return usage_error(problem);
-  return {is_serve ? CommandLine::Action::serve : CommandLine::Action::work, 0,
-          std::move(given.serve), std::move(given.work)};
+  return {action, 0, std::move(given.serve), std::move(given.work), std::move(given.repair)};
 }
 
 }  // namespace sluice::orders

@@ -313,6 +313,8 @@ void OrderApi::refuse(const Call& call, Error error) {
     case Errc::kQueueFull:
     case Errc::kQueueTimeout:
       return refuse(call, Refusal{Problem::kBusy, error.text()});
+    case Errc::kBreakerOpen:
+      return refuse(call, Refusal{Problem::kGateAway, error.text()});
     default:
       return refuse(call, Refusal{Problem::kUnavailable, "the database failed; see the log"});
   }

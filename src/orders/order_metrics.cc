@@ -39,6 +39,35 @@ void write_events(PrometheusWriter& out, const Totals& totals) {
   out.sample({}, totals.parked);
 }
 
+void write_gate(PrometheusWriter& out, const GateFacts& gate) {
+  out.family("sluice_orders_gate_open", MetricType::gauge,
+             "1 while orders of this process go through the stock gate");
+  out.sample({}, static_cast<uint64_t>(gate.state == "open" ? 1 : 0));
+  out.family("sluice_orders_gate_drift_units", MetricType::gauge,
+             "Units by which stock gate and database disagree, as last compared");
+  out.sample({}, gate.drift);
+  out.family("sluice_orders_gate_untold", MetricType::gauge,
+             "Ends of orders that Redis has not heard of yet");
+  out.sample({}, static_cast<uint64_t>(gate.untold));
+  out.family("sluice_orders_gate_orders_total", MetricType::counter,
+             "What became of orders of this process at the stock gate");
+  out.sample({{"result", "reserved"}}, gate.counts.reserved);
+  out.sample({{"result", "sold_out"}}, gate.counts.sold_out);
+  out.sample({{"result", "sold_out_from_memory"}}, gate.counts.from_memory);
+  out.sample({{"result", "user_limit"}}, gate.counts.limited);
+  out.sample({{"result", "past"}}, gate.counts.past);
+  out.sample({{"result", "refused"}}, gate.counts.refused);
+  out.family("sluice_orders_gate_returned_total", MetricType::counter,
+             "Reservations that this process gave back since nobody had ended them");
+  out.sample({}, gate.counts.returned);
+  out.family("sluice_orders_gate_lowered_units_total", MetricType::counter,
+             "Units that this process took from the gate since the database does not have them");
+  out.sample({}, gate.counts.lowered);
+  out.family("sluice_orders_gate_built_total", MetricType::counter,
+             "How often this process built the gate from the database");
+  out.sample({}, gate.counts.built);
+}
+
 }  // namespace
 
 std::string metrics_text(const StatusFacts& facts, const ApiCounts& counts, const Totals& totals) {
@@ -61,6 +90,7 @@ std::string metrics_text(const StatusFacts& facts, const ApiCounts& counts, cons
              "Units by which stock, orders and ledger disagree; 0 when all is well");
   out.sample({}, drift);
   write_events(out, totals);
+  if (totals.gate) write_gate(out, *totals.gate);
   return out.take();
 }
 

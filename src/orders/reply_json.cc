@@ -108,6 +108,30 @@ std::vector<std::pair<std::string, int64_t>> with_all_states(
   return all;
 }
 
+Json as_json(const GateFacts& gate) {
+  Json stock = Json::array();
+  for (const GateStock& each : gate.stock) {
+    stock.push_back({{"product_id", each.product_id},
+                     {"left", each.left},
+                     {"held", each.held},
+                     {"available", each.available},
+                     {"drift", each.drift()}});
+  }
+  return {{"state", gate.state},
+          {"epoch", gate.epoch},
+          {"drift", gate.drift},
+          {"untold", gate.untold},
+          {"reserved", gate.counts.reserved},
+          {"sold_out", gate.counts.sold_out},
+          {"sold_out_from_memory", gate.counts.from_memory},
+          {"past", gate.counts.past},
+          {"refused", gate.counts.refused},
+          {"returned", gate.counts.returned},
+          {"lowered", gate.counts.lowered},
+          {"built", gate.counts.built},
+          {"stock", std::move(stock)}};
+}
+
 std::string status_body(const StatusFacts& facts, const Totals& totals) {
   Json orders = Json::object();
   for (const auto& [state, count] : with_all_states(totals.orders)) orders[state] = count;
@@ -124,16 +148,18 @@ std::string status_body(const StatusFacts& facts, const Totals& totals) {
   }
   using std::chrono::milliseconds;
   const auto oldest = std::chrono::duration_cast<milliseconds>(totals.outbox_oldest);
-  return written({{"name", facts.name},
-                  {"version", kVersion},
-                  {"database", facts.database},
-                  {"orders", std::move(orders)},
-                  {"stock", std::move(stock)},
-                  {"queue_depth", totals.outbox},
-                  {"oldest_event_ms", oldest.count()},
-                  {"parked", totals.parked},
-                  {"waiting_writes", facts.waiting_writes},
-                  {"drift", drift}});
+  Json status = {{"name", facts.name},
+                 {"version", kVersion},
+                 {"database", facts.database},
+                 {"orders", std::move(orders)},
+                 {"stock", std::move(stock)},
+                 {"queue_depth", totals.outbox},
+                 {"oldest_event_ms", oldest.count()},
+                 {"parked", totals.parked},
+                 {"waiting_writes", facts.waiting_writes},
+                 {"drift", drift}};
+  if (totals.gate) status["gate"] = as_json(*totals.gate);
+  return written(status);
 }
 
 std::string problem_body(const ProblemRow& row, std::string_view detail) {

@@ -17,6 +17,7 @@
 #include "sluice/loop/loop.h"
 #include "sluice/loop/signals.h"
 #include "sluice/loop/timer.h"
+#include "sluice/orders/gate/stock_gate.h"
 #include "sluice/orders/open_queue.h"
 #include "sluice/orders/open_store.h"
 #include "sluice/orders/order_api.h"
@@ -88,6 +89,9 @@ std::string Server::start() {
   if (opened.store == nullptr) return opened.problem;
   state.store = std::move(opened.store);
   const std::string name = options.name.empty() ? state.address : options.name;
+  if (!options.gate.url.empty()) {
+    state.store = make_gated_store(state.loop, std::move(state.store), options.gate, name);
+  }
   state.api.emplace(state.loop, *state.store,
                     ApiOptions{name, options.allow_restock, options.delay, options.fail_rate,
                                options.is_async, options.user_limit, options.rate_limit});
@@ -95,8 +99,8 @@ std::string Server::start() {
   state.open_listener();
   state.signals.emplace(state.loop, std::initializer_list<int>{SIGTERM, SIGINT},
                         [&state](int) { state.on_signal(); });
-  fmt::print("sluice-orders {}: {} listens on {}, database {}{}, queue {}\n", kVersion, name,
-             state.address, state.store->text(), opened.note(),
+  fmt::print("sluice-orders {}: {} listens on {}, database {}{}{}, queue {}\n", kVersion, name,
+             state.address, state.store->text(), opened.note(), stock_text(options.gate.url),
              state.publisher == nullptr ? options.queue : state.publisher->text());
   if (options.has_seed_file && !opened.is_new) {
     fmt::print("sluice-orders: the database was there already, --seed changes nothing\n");

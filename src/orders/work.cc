@@ -11,6 +11,7 @@
 
 #include "sluice/loop/loop.h"
 #include "sluice/loop/signals.h"
+#include "sluice/orders/gate/stock_gate.h"
 #include "sluice/orders/open_queue.h"
 #include "sluice/orders/open_store.h"
 #include "sluice/orders/version.h"
@@ -43,6 +44,9 @@ std::string WorkProcess::start() {
   OpenedStore opened = open_store(state.loop, options.database, {});
   if (opened.store == nullptr) return opened.problem;
   state.store = std::move(opened.store);
+  if (!options.stock.empty()) {
+    state.store = make_returning_store(state.loop, std::move(state.store), options.stock);
+  }
   state.source = make_source(state.loop, options.queue, *state.store);
   WorkerOptions how;
   how.fail_payments = options.fail_payments;
@@ -52,8 +56,8 @@ std::string WorkProcess::start() {
                         [&state](int) { state.on_signal(); });
   const std::string name =
       options.name.empty() ? fmt::format("worker-{}", ::getpid()) : options.name;
-  fmt::print("sluice-orders {}: {} works, database {}{}, queue {}\n", kVersion, name,
-             state.store->text(), opened.note(), state.source->text());
+  fmt::print("sluice-orders {}: {} works, database {}{}{}, queue {}\n", kVersion, name,
+             state.store->text(), opened.note(), stock_text(options.stock), state.source->text());
   std::fflush(stdout);
   state.worker->start();
   return {};

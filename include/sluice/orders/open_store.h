@@ -7,12 +7,13 @@
 
 #include "sluice/loop/loop.h"
 #include "sluice/orders/event_store.h"
+#include "sluice/orders/key_store.h"
 #include "sluice/orders/order_store.h"
 
 namespace sluice::orders {
 
-// A database has both sides, in one object.
-class ShopStore : public OrderStore, public EventStore {};
+// A database has all sides, in one object.
+class ShopStore : public OrderStore, public EventStore, public KeyStore {};
 
 struct OpenedStore {
   std::unique_ptr<ShopStore> store;

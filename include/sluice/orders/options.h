@@ -6,6 +6,8 @@
 
 #include "sluice/base/address.h"
 #include "sluice/base/clock.h"
+#include "sluice/orders/gate/repair.h"
+#include "sluice/orders/gate/stock_gate.h"
 #include "sluice/orders/order.h"
 
 namespace sluice::orders {
@@ -21,6 +23,7 @@ struct ServeOptions {
   bool has_seed_file = false;
   Duration delay{0};
   double fail_rate = 0;
+  GateOptions gate;
   int64_t user_limit = 0;                            // orders of one user; 0: no limit
   int64_t rate_limit = 0;                            // orders a second; 0: no limit
   Duration drain_timeout = std::chrono::seconds(5);  // no option
@@ -32,16 +35,18 @@ struct WorkOptions {
   std::string name;                // "": made of the process id
   double fail_payments = 0;
   int64_t most_attempts = 5;
+  std::string stock;                                 // URL of the stock gate; "": none
   Duration drain_timeout = std::chrono::seconds(5);  // no option
 };
 
 // What main() has to do next.
 struct CommandLine {
-  enum class Action : uint8_t { serve, work, exit };
+  enum class Action : uint8_t { serve, work, repair, exit };
   Action action = Action::exit;
   int exit_code = 0;  // exit: everything is said already. 2 is wrong usage
   ServeOptions serve;
   WorkOptions work;
+  RepairOptions repair;
 };
 
 CommandLine read_command_line(int argc, char** argv);

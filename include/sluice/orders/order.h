@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "sluice/base/clock.h"
+#include "sluice/orders/gate/gate_facts.h"
 
 namespace sluice::orders {
 
@@ -111,9 +113,10 @@ struct StockTotals {
 struct Totals {
   std::vector<std::pair<std::string, int64_t>> orders;  // by state
   std::vector<StockTotals> stock;
-  int64_t outbox = 0;         // events that wait in the outbox
-  Duration outbox_oldest{0};  // how long the oldest of them waits
-  int64_t parked = 0;         // events that could not be handled
+  int64_t outbox = 0;             // events that wait in the outbox
+  Duration outbox_oldest{0};      // how long the oldest of them waits
+  int64_t parked = 0;             // events that could not be handled
+  std::optional<GateFacts> gate;  // of this process, if it has a stock gate
 };
 
 }  // namespace sluice::orders

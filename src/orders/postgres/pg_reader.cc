@@ -35,6 +35,13 @@ const PgStatement kOrders{"orders",
                           "DESC LIMIT $2) " SL_PICKED_ORDERS};
 #undef SL_PICKED_ORDERS
 
+const PgStatement kPlacedKeys{"placed_keys",
+                              "SELECT key FROM idempotency_keys WHERE key = ANY ($1::text[])"};
+const PgStatement kKeysAfter{
+    "keys_after",
+    "SELECT key, at_ms FROM idempotency_keys WHERE (at_ms, key) > ($1, $2) ORDER BY at_ms, key "
+    "LIMIT $3"};
+
 const PgStatement kBegin{"totals_begin", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
 const PgStatement kTime{"totals_time", "SET LOCAL statement_timeout = 10000"};
 const PgStatement kScans{"totals_scans", "SET LOCAL enable_seqscan = on"};
@@ -99,6 +106,26 @@ std::vector<Order> orders_of(const PgRows& rows) {
     }
   }
   return orders;
+}
+
+PgStep read_placed_keys(const std::vector<std::string>& keys) {
+  return {&kPlacedKeys, PgValues(keys)};
+}
+
+PgStep read_keys_after(const PlacedKey& last, int64_t most) {
+  return {&kKeysAfter, PgValues(last.at_ms, last.key, most)};
+}
+
+std::vector<std::string> placed_keys_of(const PgRows& rows) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < rows.size(); ++i) keys.push_back(rows.text(i, 0));
+  return keys;
+}
+
+std::vector<PlacedKey> keys_of(const PgRows& rows) {
+  std::vector<PlacedKey> keys;
+  for (int i = 0; i < rows.size(); ++i) keys.push_back({rows.text(i, 0), rows.number(i, 1)});
+  return keys;
 }
 
 PgSteps read_totals(int64_t now_ms) {

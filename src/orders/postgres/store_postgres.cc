@@ -127,6 +127,18 @@ class PostgresStore final : public ShopStore {
                  answering<Ok>(std::move(answer), [](const auto&) { return Ok{}; }));
   }
 
+  void placed_keys(std::vector<std::string> keys,
+                   Answer<std::vector<std::string>> answer) override {
+    caller_.read({read_placed_keys(keys)}, deadline(),
+                 answering<std::vector<std::string>>(
+                     std::move(answer), [](const auto& rows) { return placed_keys_of(rows[0]); }));
+  }
+  void keys_after(PlacedKey last, int64_t most, Answer<std::vector<PlacedKey>> answer) override {
+    caller_.read({read_keys_after(last, most)}, deadline(),
+                 answering<std::vector<PlacedKey>>(
+                     std::move(answer), [](const auto& rows) { return keys_of(rows[0]); }));
+  }
+
   size_t queue_depth() const noexcept override { return placer_.waiting() + pool_.waiting(); }
   std::string_view text() const noexcept override { return pool_.address().text; }
 

@@ -70,6 +70,10 @@ struct OrderReader::State {
   Statement count_parked{"SELECT count(*) FROM parked"};
   Statement select_free{
       "SELECT 1 FROM outbox WHERE sent_ms IS NULL AND lease_until_ms <= ? LIMIT 1"};
+  Statement select_key{"SELECT 1 FROM idempotency_keys WHERE key = ?"};
+  Statement select_keys{
+      "SELECT key, at_ms FROM idempotency_keys WHERE (at_ms, key) > (?, ?) ORDER BY at_ms, key "
+      "LIMIT ?"};
   Statement select_version{"SELECT max(version) FROM schema_version"};
 };
 
@@ -227,6 +231,28 @@ Result<std::optional<Placed>> OrderReader::find_sold_out(const NewOrder& order) 
   if (!placed) return placed;
   SL_TRY(bool is_known, Query(state.db, state.select_key, order.key).next());
   return is_known ? std::optional<Placed>() : std::move(placed);
+}
+
+Result<std::vector<std::string>> OrderReader::placed_keys(const std::vector<std::string>& keys) {
+  Snapshot snapshot(state_->db);
+  if (!snapshot.begun()) return snapshot.begun().error();
+  std::vector<std::string> placed;
+  for (const std::string& key : keys) {
+    Query query(state_->db, state_->select_key, key);
+    SL_TRY(bool is_there, query.next());
+    if (is_there) placed.push_back(key);
+  }
+  return placed;
+}
+
+Result<std::vector<PlacedKey>> OrderReader::keys_after(const PlacedKey& last, int64_t most) {
+  std::vector<PlacedKey> page;
+  Query query(state_->db, state_->select_keys, last.at_ms, last.key, most);
+  while (true) {
+    SL_TRY(bool is_there, query.next());
+    if (!is_there) return page;
+    page.push_back({query.text(0), query.number(1)});
+  }
 }
 
 Status OrderReader::ping() {

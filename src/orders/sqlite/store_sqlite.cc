@@ -255,6 +255,21 @@ class SqliteStore final : public ShopStore {
         reads_.queue(), [this] { return reads_.reader().ping(); }, std::move(answer));
   }
 
+  void placed_keys(std::vector<std::string> keys,
+                   Answer<std::vector<std::string>> answer) override {
+    ask<std::vector<std::string>>(
+        reads_.queue(),
+        [this, keys = std::move(keys)] { return reads_.reader().placed_keys(keys); },
+        std::move(answer));
+  }
+
+  void keys_after(PlacedKey last, int64_t most, Answer<std::vector<PlacedKey>> answer) override {
+    ask<std::vector<PlacedKey>>(
+        reads_.queue(),
+        [this, last = std::move(last), most] { return reads_.reader().keys_after(last, most); },
+        std::move(answer));
+  }
+
   // An empty outbox is found out without taking the write lock from the others.
   void take_unsent(size_t most, Duration lease, Answer<std::vector<TakenEvent>> answer) override {
     ask<bool>(

@@ -79,7 +79,10 @@ TEST_CASE("orders/options: what is wrong or comes later is usage, exit code 2") 
       {"--queue", "amqp://u:p@localhost:x"},
       {"--queue", "kafka://localhost/events"},
       {"--queue", "other"},
-      {"--stock", "redis://localhost"},
+      {"--stock", "http://localhost"},
+      {"--stock", "redis://user:s3cret@:0/x"},
+      {"--stock-away", "wait"},
+      {"--stock-hold", "1"},
       {"--user-limit", "0"},
       {"--user-limit", "x"},
       {"--rate-limit", "0/s"},
@@ -108,6 +111,28 @@ TEST_CASE("orders/options: what is wrong or comes later is usage, exit code 2") 
   }
   CHECK(read({"serve", "--db", "sqlite:x"}).exit_code == 2);
   CHECK(read({}).exit_code == 2);
+}
+
+TEST_CASE("orders/options: a stock gate") {
+  CommandLine line = serve(
+      {"--stock", "redis://localhost:6380/2", "--stock-away", "refuse", "--stock-hold", "2000"});
+  REQUIRE(line.action == CommandLine::Action::serve);
+  CHECK(line.serve.gate.url == "redis://localhost:6380/2");
+  CHECK(line.serve.gate.away == StockAway::refuse);
+  CHECK(line.serve.gate.hold == std::chrono::seconds(2));
+  line = serve({});
+  CHECK(line.serve.gate.url == "");
+  CHECK(line.serve.gate.away == StockAway::update);
+  line = read({"work", "--db", "sqlite:o.db", "--stock", "unix:/run/redis.sock"});
+  REQUIRE(line.action == CommandLine::Action::work);
+  CHECK(line.work.stock == "unix:/run/redis.sock");
+  line = read({"repair", "--db", "sqlite:o.db", "--stock", "redis://h", "--dry-run"});
+  REQUIRE(line.action == CommandLine::Action::repair);
+  CHECK(line.repair.is_dry);
+  CHECK(read({"repair", "--db", "sqlite:o.db"}).exit_code == 2);
+  CHECK(read({"repair", "--db", "sqlite:o.db", "--stock", ""}).exit_code == 2);
+  CHECK(stock_url_problem("http://u:s3cret@h").find("s3cret") == std::string::npos);
+  CHECK(stock_text("redis://u:s3cret@h:1/2").find("s3cret") == std::string::npos);
 }
 
 TEST_CASE("orders/options: work") {

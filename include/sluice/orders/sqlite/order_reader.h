@@ -10,6 +10,7 @@
 
 #include "sluice/base/error.h"
 #include "sluice/orders/event_store.h"
+#include "sluice/orders/key_store.h"
 #include "sluice/orders/order.h"
 #include "sluice/orders/sqlite/sqlite_db.h"
 
@@ -34,6 +35,8 @@ class OrderReader {
   Result<OutboxDepth> outbox_depth(WallTime now);
   // Whether an event waits that nobody holds.
   Result<bool> has_unsent(WallTime now);
+  Result<std::vector<std::string>> placed_keys(const std::vector<std::string>& keys);
+  Result<std::vector<PlacedKey>> keys_after(const PlacedKey& last, int64_t most);
   Status ping();
 
  private:
