@@ -67,6 +67,9 @@ struct OrderReader::State {
   Statement count_parked{"SELECT count(*) FROM parked"};
   Statement select_free{
       "SELECT 1 FROM outbox WHERE sent_ms IS NULL AND lease_until_ms <= ? LIMIT 1"};
+  Statement select_recent{
+      "SELECT seq, event_id, order_id, version, type, payload, request_id, traceparent, created_ms "
+      "FROM outbox WHERE seq > ? ORDER BY seq DESC LIMIT ?"};
   Statement select_version{"SELECT max(version) FROM schema_version"};
 };
 
@@ -205,6 +208,20 @@ Result<int64_t> OrderReader::State::number(Statement& statement) {
 
 Result<bool> OrderReader::has_unsent(WallTime now) {
   return Query(state_->db, state_->select_free, to_unix_ms(now)).next();
+}
+
+Result<std::vector<PlacedEvent>> OrderReader::recent_events(int64_t after, size_t most) {
+  std::vector<PlacedEvent> events;
+  Query query(state_->db, state_->select_recent, after, static_cast<int64_t>(most));
+  while (true) {
+    SL_TRY(bool is_there, query.next());
+    if (!is_there) break;
+    events.push_back({query.number(0),
+                      {query.text(1), query.text(2), query.number(3), query.text(4), query.text(5),
+                       query.text(6), query.text(7), from_unix_ms(query.number(8))}});
+  }
+  std::ranges::reverse(events);
+  return events;
 }
 
 Status OrderReader::ping() {

@@ -32,6 +32,8 @@ class OrderReader {
   Result<OutboxDepth> outbox_depth(WallTime now);
   // Whether an event waits that nobody holds.
   Result<bool> has_unsent(WallTime now);
+  // As EventStore::recent_events() says.
+  Result<std::vector<PlacedEvent>> recent_events(int64_t after, size_t most);
   Status ping();
 
  private:
