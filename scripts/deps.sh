@@ -8,10 +8,10 @@ declare -A packages
 packages[build]="g++ make pkg-config libuv1-dev libnghttp2-dev libssl-dev libyaml-cpp-dev libhiredis-dev \
   libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev libsystemd-dev libsqlite3-dev libpq-dev zlib1g-dev doctest-dev"
 packages[demo]="${packages[build]} redis-server curl wrk"
-packages[test]="${packages[build]} redis-server postgresql curl wrk procps"
+packages[test]="${packages[build]} redis-server postgresql curl wrk procps nodejs chromium"
 packages[conformance]="${packages[build]} nodejs redis-server"
 # Node.js from elsewhere than Debian brings npm along, and conflicts with Debian's.
-command -v npm >/dev/null || packages[conformance]+=" npm"
+command -v npm >/dev/null || packages[conformance]+=" npm" packages[test]+=" npm"
 packages[lint]="${packages[build]} clang-16 clang-tidy-16 clang-format universal-ctags"
 packages[fuzz]="${packages[build]} clang-16 libclang-rt-16-dev llvm-16"
 packages[bench]="${packages[demo]} nginx haproxy varnish nghttp2-client python3 strace"

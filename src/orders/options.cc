@@ -23,6 +23,7 @@ namespace {
 // What was given, before it is understood.
 struct Given {
   std::string listen, seed_file, rate_limit;
+  std::vector<std::string> purge;
   int64_t delay_ms = 0;
   ServeOptions serve;
   WorkOptions work;
@@ -96,6 +97,14 @@ void add_later(CLI::App& app, const char* name, const char* help) {
       ->expected(0, 1);
 }
 
+std::string check_purge(const std::vector<std::string>& given, std::vector<PurgeTarget>* targets) {
+  for (const std::string& text : given) {
+    std::string problem = read_purge_target(text, &targets->emplace_back());
+    if (!problem.empty()) return problem;
+  }
+  return {};
+}
+
 // What both commands need to know.
 template <typename Options>
 void add_places(CLI::App& app, Options& options) {
@@ -134,7 +143,12 @@ CLI::App& add_serve(CLI::App& app, Given& given) {
   serve.add_option("--rate-limit", given.rate_limit, "Most orders a second in this process")
       ->type_name("N/s");
   add_later(serve, "--stock", "A stock gate in Redis");
-  add_later(serve, "--purge", "Purge caches elsewhere");
+  serve
+      .add_option("--purge", given.purge,
+                  "Admin API of another host's sluice, to purge there what is sold out or "
+                  "restocked: http://HOST:PORT or unix:/PATH; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("ADMIN-URL");
   return serve;
 }
 
@@ -186,6 +200,7 @@ std::string understand_serve(Given& given) {
                         {"--seed", seed},
                         {"--fail-rate", [&] { return check_share(options.fail_rate); }},
                         {"--rate-limit", rate},
+                        {"--purge", [&] { return check_purge(given.purge, &options.purge); }},
                         {"--name", [&] { return check_name(options.name); }}});
 }
 

@@ -41,7 +41,8 @@ void write_events(PrometheusWriter& out, const Totals& totals) {
 
 }  // namespace
 
-std::string metrics_text(const StatusFacts& facts, const ApiCounts& counts, const Totals& totals) {
+std::string metrics_text(const StatusFacts& facts, const ApiCounts& counts, const Totals& totals,
+                         const std::vector<MetricsPart>& more) {
   PrometheusWriter out;
   write_api(out, facts, counts);
   out.family("sluice_orders_orders", MetricType::gauge, "Orders in the database by state");
@@ -61,6 +62,7 @@ std::string metrics_text(const StatusFacts& facts, const ApiCounts& counts, cons
              "Units by which stock, orders and ledger disagree; 0 when all is well");
   out.sample({}, drift);
   write_events(out, totals);
+  for (const MetricsPart& part : more) part(out);
   return out.take();
 }
 

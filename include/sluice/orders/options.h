@@ -7,6 +7,7 @@
 #include "sluice/base/address.h"
 #include "sluice/base/clock.h"
 #include "sluice/orders/order.h"
+#include "sluice/orders/purge/purge_target.h"
 
 namespace sluice::orders {
 
@@ -23,6 +24,7 @@ struct ServeOptions {
   double fail_rate = 0;
   int64_t user_limit = 0;                            // orders of one user; 0: no limit
   int64_t rate_limit = 0;                            // orders a second; 0: no limit
+  std::vector<PurgeTarget> purge;                    // sluices of other hosts
   Duration drain_timeout = std::chrono::seconds(5);  // no option
 };
 
