@@ -41,7 +41,7 @@ EventFeed::EventFeed(loop::Loop& loop, EventStore& store, FeedOptions options)
       timer_(loop::Timer::make<&EventFeed::look>(loop, this)),
       pause_(options_.look) {}
 
-bool EventFeed::add(std::shared_ptr<proxy::HandlerCall> call) {
+bool EventFeed::add(const std::shared_ptr<proxy::HandlerCall>& call) {
   drop_gone();
   if (is_closed_ || viewers_.size() >= options_.most_viewers) return false;
   call->begin({200,

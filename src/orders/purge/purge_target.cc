@@ -18,8 +18,7 @@ bool is_host_char(char c) noexcept {
 }
 
 std::string read_host(std::string_view text, PurgeTarget* target) {
-  const std::string wrong =
-      "give http://HOST:PORT or unix:/PATH, where that sluice has its admin API";
+  std::string wrong = "give http://HOST:PORT or unix:/PATH, where that sluice has its admin API";
   if (text.find('@') != std::string_view::npos) {
     return "the admin API knows no password: give http://HOST:PORT";
   }

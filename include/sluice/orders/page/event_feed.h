@@ -45,7 +45,7 @@ class EventFeed {
   EventFeed& operator=(const EventFeed&) = delete;
 
   // Answers a GET or HEAD; false: it takes no more viewers, and nothing was answered.
-  bool add(std::shared_ptr<proxy::HandlerCall> call);
+  bool add(const std::shared_ptr<proxy::HandlerCall>& call);
   // Ends all, and takes no more.
   void close();
   size_t viewers() const noexcept { return viewers_.size(); }
