@@ -165,7 +165,8 @@ KAFKA_MAIN    := tests/e2e/harness/kafka_cluster_main
 KAFKA_CLUSTER := $(OABS)/tests/kafka_cluster
 UNIT_TESTS := $(TESTED:%=$(O)/tests/unit/%_test)
 DOCTEST_MAIN := $(O)/obj/tests/unit/main.o
-RUN_TESTS   = SLUICE=$(OABS)/sluice SLUICE_ORDERS=$(OABS)/sluice-orders SLUICE_ROOT=$(ROOT) SAN=$(SAN) \
+BROWSER    := $(abspath $(BUILD))/browser
+RUN_TESTS   = BROWSER=$(BROWSER) SLUICE=$(OABS)/sluice SLUICE_ORDERS=$(OABS)/sluice-orders SLUICE_ROOT=$(ROOT) SAN=$(SAN) \
               TEST_TIMEOUT=$(TEST_TIMEOUT) KAFKA_CLUSTER=$(KAFKA_CLUSTER) scripts/run_tests.sh
 
 define unit_rules
@@ -205,8 +206,15 @@ $(O)/tests/e2e_test: $(E2E_MAIN) $(call objects,$(TEST_SRC_e2e)) $(E2E_ARCH) $(O
 	@mkdir -p $(@D)
 	$(call link,$@,$(filter %.o,$^),$(E2E_ARCH),$(BASE_LIBS) $(ORDERS_LIBS))
 
+# What drives the browser comes from npm, as package-lock.json pins it, and is used there ever after.
+$(BROWSER)/stamp: tests/browser/package.json tests/browser/package-lock.json
+	$(call say,NPM,$(BROWSER))
+	@mkdir -p $(@D) && cp $^ $(@D)
+	$(Q)timeout 300 npm --prefix $(@D) ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
 .PHONY: e2e
-e2e: $(PROGRAMS) $(E2E_TEST) ## Build and run the end-to-end tests
+e2e: $(PROGRAMS) $(E2E_TEST) $(BROWSER)/stamp ## Build and run the end-to-end tests
 	@$(RUN_TESTS) $(E2E_TEST) -- $(TEST_ARGS)
 
 # Conformance --------------------------------------------------------------------------------------
@@ -250,7 +258,7 @@ $(O)/become.so: scripts/become.c
 	@$(CC) -shared -fPIC -o $@ $<
 endif
 
-test-programs: $(PROGRAMS) $(UNIT_TESTS) $(E2E_TEST)
+test-programs: $(PROGRAMS) $(UNIT_TESTS) $(E2E_TEST) $(BROWSER)/stamp
 test: ## Install what is missing, build, run all tests
 	@scripts/deps.sh test
 	@$(MAKE) --no-print-directory test-programs

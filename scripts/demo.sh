@@ -141,7 +141,8 @@ start_sluice() {
 tell_what_to_try() {
   local url=http://127.0.0.1:$port
   cat <<TEXT
-sluice serves $url from three sluice-orders (a, b, c); a worker ships the orders. Try, from another terminal:
+sluice serves $url from three sluice-orders (a, b, c); a worker ships the orders. Open it in a browser,
+and try, from another terminal:
 
   curl -i $url/products        # and again: Cache-Status tells a miss, then a hit
   curl -i $url/orders -H 'Content-Type: application/json' -H "Idempotency-Key: \$(cat /proc/sys/kernel/random/uuid)" \\

@@ -10,10 +10,10 @@ packages[build]="g++ make pkg-config libuv1-dev libnghttp2-dev libssl-dev libyam
   librdkafka-dev zlib1g-dev doctest-dev"
 packages[demo]="${packages[build]} redis-server curl wrk"
 packages[flash-sale]="${packages[build]} redis-server postgresql rabbitmq-server erlang-base python3"
-packages[test]="${packages[flash-sale]} curl wrk procps"
+packages[test]="${packages[flash-sale]} curl wrk procps nodejs chromium"
 packages[conformance]="${packages[build]} nodejs redis-server"
 # Node.js from elsewhere than Debian brings npm along, and conflicts with Debian's.
-command -v npm >/dev/null || packages[conformance]+=" npm"
+command -v npm >/dev/null || packages[conformance]+=" npm" packages[test]+=" npm"
 packages[lint]="${packages[build]} clang-16 clang-tidy-16 clang-format universal-ctags"
 packages[fuzz]="${packages[build]} clang-16 libclang-rt-16-dev llvm-16"
 packages[bench]="${packages[demo]} nginx haproxy varnish nghttp2-client python3 strace"

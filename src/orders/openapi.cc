@@ -241,6 +241,34 @@ constexpr std::string_view kDocument = R"json({
         }
       }
     },
+    "/events": {
+      "get": {
+        "summary": "Each change of an order's state, as it happens",
+        "parameters": [
+          {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "required": false,
+            "description": "the id of the last event that came: those behind it are told first",
+            "schema": {"type": "string"}
+          },
+          {
+            "name": "after",
+            "in": "query",
+            "required": false,
+            "description": "the same, for who cannot send the field",
+            "schema": {"type": "string"}
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "server-sent events without an end: hello (backend), order (order_id, version, status, items, at; at least once each), skipped (more happened than is told)",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}}
+          },
+          "503": {"$ref": "#/components/responses/Unavailable"}
+        }
+      }
+    },
     "/openapi.json": {
       "get": {
         "summary": "This document",
@@ -304,7 +332,7 @@ constexpr std::string_view kDocument = R"json({
         }
       },
       "Unavailable": {
-        "description": "busy, gate_away, unavailable, draining, fail_rate; with Retry-After",
+        "description": "busy, gate_away, unavailable, draining, too_many_viewers, fail_rate; with Retry-After",
         "content": {
           "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
         }

@@ -24,14 +24,13 @@ namespace {
 // What was given, before it is understood.
 struct Given {
   std::string listen, seed_file, rate_limit;
+  std::vector<std::string> purge;
   int64_t delay_ms = 0;
   int64_t stock_hold_ms = 10'000;
   ServeOptions serve;
   WorkOptions work;
   RepairOptions repair;
 };
-
-constexpr const char* kLater = "comes in a later version";
 
 // CLI11 validators return what is wrong, or "".
 std::string check_listen(const std::string& text, SocketAddress* address) {
@@ -86,17 +85,6 @@ std::string check_seed_file(const std::string& path, ServeOptions* options) {
   options->seed = std::move(seed.value);
   options->has_seed_file = true;
   return {};
-}
-
-// An option that is known and does nothing yet.
-void add_later(CLI::App& app, const char* name, const char* help) {
-  app.add_option_function<std::vector<std::string>>(
-         name,
-         [name](const std::vector<std::string>&) {
-           throw CLI::ValidationError(name, kLater);  // "--name: comes in a later version"
-         },
-         fmt::format("{} ({})", help, kLater))
-      ->expected(0, 1);
 }
 
 // What both commands need to know.
@@ -170,7 +158,12 @@ CLI::App& add_serve(CLI::App& app, Given& given) {
   serve.add_option("--rate-limit", given.rate_limit, "Most orders a second in this process")
       ->type_name("N/s");
   add_serve_gate(serve, given);
-  add_later(serve, "--purge", "Purge caches elsewhere");
+  serve
+      .add_option("--purge", given.purge,
+                  "Admin API of another host's sluice, to purge there what is sold out or "
+                  "restocked: http://HOST:PORT or unix:/PATH; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("ADMIN-URL");
   return serve;
 }
 
@@ -227,6 +220,7 @@ std::string understand_serve(Given& given) {
                         {"--seed", seed},
                         {"--fail-rate", [&] { return check_share(options.fail_rate); }},
                         {"--rate-limit", rate},
+                        {"--purge", [&] { return check_purge(given.purge, &options.purge); }},
                         {"--name", [&] { return check_name(options.name); }}});
 }
 

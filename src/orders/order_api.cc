@@ -8,6 +8,9 @@
 
 #include "sluice/http/forwarding.h"
 #include "sluice/orders/openapi.h"
+#include "sluice/orders/page/event_feed.h"
+#include "sluice/orders/page/page.h"
+#include "sluice/orders/purge/purger.h"
 #include "sluice/orders/reply_json.h"
 #include "sluice/orders/request_json.h"
 #include "sluice/stats/prometheus.h"
@@ -24,7 +27,11 @@ bool has_faults(Resource resource) noexcept {
     case Resource::readyz:
     case Resource::status:
     case Resource::metrics:
+    case Resource::events:
     case Resource::openapi:
+    case Resource::page:
+    case Resource::page_css:
+    case Resource::page_js:
       return false;
     case Resource::products:
     case Resource::product:
@@ -41,9 +48,14 @@ std::string group_of(std::string_view product_id) {
   return fmt::format("\"product-{}\"", product_id);
 }
 
-void set_cacheable(HandlerReply& reply, std::string groups) {
+// A group is one origin's alone; the tags are for --purge, which does not know the names under
+// which clients reach other hosts. sluice takes them away.
+void set_cacheable(HandlerReply& reply, std::string groups,
+                   const std::vector<std::string>& product_ids) {
   reply.fields.emplace_back("Cache-Control", "public, max-age=1, stale-while-revalidate=5");
   reply.fields.emplace_back("Cache-Groups", std::move(groups));  // RFC 9875
+  reply.fields.emplace_back("Cache-Tag",
+                            fmt::format("{}", fmt::join(purge_tags(product_ids), ", ")));
 }
 
 void set_no_store(HandlerReply& reply) { reply.fields.emplace_back("Cache-Control", "no-store"); }
@@ -135,7 +147,7 @@ void OrderApi::get(const Call& call, const Target& target) {
     case Resource::products:
       return store_.products(answer<std::vector<Product>>(call, [this](const auto& products) {
         HandlerReply reply = json(products_body(products));
-        set_cacheable(reply, "\"products\"");
+        set_cacheable(reply, "\"products\"", {});
         return reply;
       }));
     case Resource::product:
@@ -143,7 +155,7 @@ void OrderApi::get(const Call& call, const Target& target) {
           id, answer<std::optional<Product>>(call, [this](const auto& product) {
             if (!product) return problem_reply({Problem::kUnknown, "there is no such product"});
             HandlerReply reply = json(product_body(*product));
-            set_cacheable(reply, "\"products\", " + group_of(product->id));
+            set_cacheable(reply, "\"products\", " + group_of(product->id), {product->id});
             return reply;
           }));
     case Resource::order:
@@ -164,6 +176,14 @@ void OrderApi::get(const Call& call, const Target& target) {
       return get_health(call);
     case Resource::healthz:
       return get_health(call);
+    case Resource::events:
+      return get_events(call);
+    case Resource::page:
+      return reply(call, page_reply(PagePart::html));
+    case Resource::page_css:
+      return reply(call, page_reply(PagePart::css));
+    case Resource::page_js:
+      return reply(call, page_reply(PagePart::js));
     case Resource::openapi:
       return reply(call, json(std::string(openapi_document())));
     case Resource::restock:
@@ -187,8 +207,8 @@ void OrderApi::get_orders(const Call& call) {
 void OrderApi::get_totals(const Call& call, bool as_metrics) {
   store_.totals(answer<Totals>(call, [this, as_metrics](const Totals& totals) {
     const StatusFacts facts{options_.name, store_.text(), store_.queue_depth()};
-    HandlerReply reply =
-        json(as_metrics ? metrics_text(facts, counts_, totals) : status_body(facts, totals));
+    HandlerReply reply = json(as_metrics ? metrics_text(facts, counts_, totals, more_metrics_)
+                                         : status_body(facts, totals));
     if (as_metrics) reply.fields[0].second = stats::PrometheusWriter::kContentType;
     set_no_store(reply);
     return reply;
@@ -201,6 +221,13 @@ void OrderApi::get_health(const Call& call) {
     set_no_store(reply);
     return reply;
   }));
+}
+
+void OrderApi::get_events(const Call& call) {
+  if (is_draining_) return refuse(call, Refusal{Problem::kDraining, {}});
+  if (feed_ == nullptr || !feed_->add(call)) {
+    refuse(call, Refusal{Problem::kTooManyViewers, "come back in a moment"});
+  }
 }
 
 void OrderApi::post_order(const Call& call) {
@@ -251,6 +278,7 @@ void OrderApi::answer_placed(const Call& call, Result<Placed> result) {
     answer.fields.emplace_back("Idempotency-Replayed", "true");
   }
   set_invalidation(answer, stored.sold_out);
+  if (on_stock_ && !stored.sold_out.empty()) on_stock_(stored.sold_out);
   reply(call, std::move(answer));
 }
 
@@ -264,6 +292,7 @@ void OrderApi::post_restock(const Call& call, std::string product_id) {
   if (!quantity) return refuse(call, quantity.refusal);
   store_.restock(std::move(product_id), quantity.value,
                  answer<std::optional<Product>>(call, [this](const auto& product) {
+                   if (product && on_stock_) on_stock_({product->id});
                    if (!product) {
                      return problem_reply({Problem::kUnknown, "there is no such product"});
                    }

@@ -70,7 +70,8 @@ void write_gate(PrometheusWriter& out, const GateFacts& gate) {
 
 }  // namespace
 
-std::string metrics_text(const StatusFacts& facts, const ApiCounts& counts, const Totals& totals) {
+std::string metrics_text(const StatusFacts& facts, const ApiCounts& counts, const Totals& totals,
+                         const std::vector<MetricsPart>& more) {
   PrometheusWriter out;
   write_api(out, facts, counts);
   out.family("sluice_orders_orders", MetricType::gauge, "Orders in the database by state");
@@ -91,6 +92,7 @@ std::string metrics_text(const StatusFacts& facts, const ApiCounts& counts, cons
   out.sample({}, drift);
   write_events(out, totals);
   if (totals.gate) write_gate(out, *totals.gate);
+  for (const MetricsPart& part : more) part(out);
   return out.take();
 }
 

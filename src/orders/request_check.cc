@@ -64,6 +64,10 @@ Target parse_target(std::string_view path) noexcept {
   if (path == "/readyz") return {Resource::readyz, {}};
   if (path == "/metrics") return {Resource::metrics, {}};
   if (path == "/openapi.json") return {Resource::openapi, {}};
+  if (path == "/events") return {Resource::events, {}};
+  if (path == "/") return {Resource::page, {}};
+  if (path == "/page.css") return {Resource::page_css, {}};
+  if (path == "/page.js") return {Resource::page_js, {}};
   const bool is_product = path.starts_with("/products/");
   if (!is_product && !path.starts_with("/orders/")) return {};
   path.remove_prefix(path.find('/', 1) + 1);
@@ -92,7 +96,11 @@ std::string_view allowed_methods(Resource resource) noexcept {
     case Resource::healthz:
     case Resource::readyz:
     case Resource::metrics:
+    case Resource::events:
     case Resource::openapi:
+    case Resource::page:
+    case Resource::page_css:
+    case Resource::page_js:
       return "GET, HEAD";
   }
   return {};

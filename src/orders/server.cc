@@ -21,6 +21,8 @@
 #include "sluice/orders/open_queue.h"
 #include "sluice/orders/open_store.h"
 #include "sluice/orders/order_api.h"
+#include "sluice/orders/page/event_feed.h"
+#include "sluice/orders/purge/purger.h"
 #include "sluice/orders/relay.h"
 #include "sluice/orders/version.h"
 #include "sluice/proxy/site.h"
@@ -30,12 +32,23 @@
 namespace sluice::orders {
 namespace {
 
+// Of the end of the process with caches elsewhere, which expire by themselves.
+constexpr Duration kPurgePatience = std::chrono::seconds(1);
+
 // A connection is a descriptor, and the usual soft limit is 1024.
 void allow_many_descriptors() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// ", purges http://10.0.0.2:9901"
+std::string purge_note(const std::vector<PurgeTarget>& targets) {
+  std::string note;
+  for (const PurgeTarget& target : targets)
+    note += (note.empty() ? ", purges " : " ") + target.text();
+  return note;
 }
 
 }  // namespace
@@ -50,9 +63,12 @@ struct Server::State {
 
   std::string open_socket();
   void open_relay();
+  void open_feed(const std::string& name);
+  void open_purger();
   void open_listener();
   void on_signal();
   void on_drained();
+  void stop_relay();
   void on_drain_timeout() noexcept;
   void stop();
   void close_socket();
@@ -69,6 +85,8 @@ struct Server::State {
   std::unique_ptr<ShopStore> store;
   std::unique_ptr<EventPublisher> publisher;
   std::optional<Relay> relay;
+  std::optional<EventFeed> feed;
+  std::optional<Purger> purger;
   std::optional<OrderApi> api;
   std::optional<proxy::Site> site;
   std::optional<downstream::Listener> listener;
@@ -96,12 +114,15 @@ std::string Server::start() {
                     ApiOptions{name, options.allow_restock, options.delay, options.fail_rate,
                                options.is_async, options.user_limit, options.rate_limit});
   state.open_relay();
+  state.open_feed(name);
+  state.open_purger();
   state.open_listener();
   state.signals.emplace(state.loop, std::initializer_list<int>{SIGTERM, SIGINT},
                         [&state](int) { state.on_signal(); });
-  fmt::print("sluice-orders {}: {} listens on {}, database {}{}{}, queue {}\n", kVersion, name,
+  fmt::print("sluice-orders {}: {} listens on {}, database {}{}{}, queue {}{}\n", kVersion, name,
              state.address, state.store->text(), opened.note(), stock_text(options.gate.url),
-             state.publisher == nullptr ? options.queue : state.publisher->text());
+             state.publisher == nullptr ? options.queue : state.publisher->text(),
+             purge_note(options.purge));
   if (options.has_seed_file && !opened.is_new) {
     fmt::print("sluice-orders: the database was there already, --seed changes nothing\n");
   }
@@ -139,6 +160,21 @@ void Server::State::open_relay() {
   relay->start();
 }
 
+void Server::State::open_feed(const std::string& name) {
+  FeedOptions how;
+  how.name = name;
+  feed.emplace(loop, *store, std::move(how));
+  api->set_feed(*feed);
+  api->add_metrics([this](stats::PrometheusWriter& out) { feed->write_metrics(out); });
+}
+
+void Server::State::open_purger() {
+  if (options.purge.empty()) return;
+  purger.emplace(loop, options.purge);
+  api->on_stock([this](const auto& product_ids) { purger->purge(product_ids); });
+  api->add_metrics([this](stats::PrometheusWriter& out) { purger->write_metrics(out); });
+}
+
 void Server::State::open_listener() {
   config::Listener listens;
   listens.name = "orders";
@@ -152,6 +188,7 @@ void Server::State::on_signal() {
   if (kit.draining) return stop();
   kit.draining = true;
   api->set_draining();
+  feed->close();
   // First: the listener takes all that wait on its own descriptor, then nobody can come any more.
   close_socket();
   drain_timer.set_after(options.drain_timeout);
@@ -159,8 +196,13 @@ void Server::State::on_signal() {
   listener->drain();
 }
 
-// The last events go out; what does not stays in the outbox.
+// The last purges and events go out; what of these does not stays in the outbox.
 void Server::State::on_drained() {
+  if (!purger) return stop_relay();
+  purger->stop(kPurgePatience, [this] { stop_relay(); });
+}
+
+void Server::State::stop_relay() {
   if (!relay) return loop.stop();
   relay->stop(options.drain_timeout, [this] { loop.stop(); });
 }

@@ -25,6 +25,13 @@ struct TakenEvent {
   int64_t attempts = 1;  // how often it was taken, this one included
 };
 
+// An event with its place in the outbox. Places are given while a transaction runs: in PostgreSQL a
+// lower one may come to be seen after a higher one, and those of undone transactions stay empty.
+struct PlacedEvent {
+  int64_t seq = 0;
+  Event event;
+};
+
 struct OutboxDepth {
   int64_t unsent = 0;      // leased ones too
   Duration oldest_age{0};  // since the oldest unsent one was written
@@ -65,6 +72,9 @@ class EventStore {
   // Ends leases early: they may be taken again `after` from now.
   virtual void give_back(std::vector<std::string> event_ids, Duration after, Answer<Ok> answer) = 0;
   virtual void outbox_depth(Answer<OutboxDepth> answer) = 0;
+  // To look at: the newest events behind place `after`, at most so many, oldest first, sent or not.
+  virtual void recent_events(int64_t after, size_t most,
+                             Answer<std::vector<PlacedEvent>> answer) = 0;
 
   // One transaction: the inbox row of (consumer, event id), which makes a second time a duplicate;
   // the order's row, which must have the event's version and status; its next status, version and

@@ -9,6 +9,7 @@
 #include "sluice/orders/gate/repair.h"
 #include "sluice/orders/gate/stock_gate.h"
 #include "sluice/orders/order.h"
+#include "sluice/orders/purge/purge_target.h"
 
 namespace sluice::orders {
 
@@ -26,6 +27,7 @@ struct ServeOptions {
   GateOptions gate;
   int64_t user_limit = 0;                            // orders of one user; 0: no limit
   int64_t rate_limit = 0;                            // orders a second; 0: no limit
+  std::vector<PurgeTarget> purge;                    // sluices of other hosts
   Duration drain_timeout = std::chrono::seconds(5);  // no option
 };
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "sluice/base/clock.h"
 #include "sluice/base/random.h"
@@ -24,6 +25,8 @@
 #include "sluice/proxy/handler.h"
 
 namespace sluice::orders {
+
+class EventFeed;
 
 struct ApiOptions {
   std::string name;  // X-Backend
@@ -47,6 +50,14 @@ class OrderApi final : public proxy::Handler {
 
   // Called after each order that was accepted: there is a new event.
   void on_accepted(std::function<void()> told) { on_accepted_ = std::move(told); }
+  // Called with products that were sold out or restocked just now.
+  void on_stock(std::function<void(const std::vector<std::string>&)> told) {
+    on_stock_ = std::move(told);
+  }
+  // Who answers /events; it must outlive the API.
+  void set_feed(EventFeed& feed) noexcept { feed_ = &feed; }
+  // More of /metrics.
+  void add_metrics(MetricsPart part) { more_metrics_.push_back(std::move(part)); }
   // From now on /readyz says no.
   void set_draining() noexcept { is_draining_ = true; }
 
@@ -63,6 +74,7 @@ class OrderApi final : public proxy::Handler {
   void get_orders(const Call& call);
   void get_totals(const Call& call, bool as_metrics);
   void get_health(const Call& call);
+  void get_events(const Call& call);
   void post_order(const Call& call);
   void answer_placed(const Call& call, Result<Placed> result);
   void post_restock(const Call& call, std::string product_id);
@@ -84,6 +96,9 @@ class OrderApi final : public proxy::Handler {
   RateLimit rate_limit_;
   ApiCounts counts_;
   std::function<void()> on_accepted_;
+  std::function<void(const std::vector<std::string>&)> on_stock_;
+  EventFeed* feed_ = nullptr;
+  std::vector<MetricsPart> more_metrics_;
   bool is_draining_ = false;
 };
 

@@ -5,11 +5,14 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "sluice/orders/order.h"
 #include "sluice/orders/problem.h"
 #include "sluice/orders/reply_json.h"
+#include "sluice/stats/prometheus.h"
 
 namespace sluice::orders {
 
@@ -20,6 +23,10 @@ struct ApiCounts {
   std::array<uint64_t, static_cast<size_t>(Problem::kCount)> refused{};
 };
 
-std::string metrics_text(const StatusFacts& facts, const ApiCounts& counts, const Totals& totals);
+// What another part of the process has to add.
+using MetricsPart = std::function<void(stats::PrometheusWriter&)>;
+
+std::string metrics_text(const StatusFacts& facts, const ApiCounts& counts, const Totals& totals,
+                         const std::vector<MetricsPart>& more = {});
 
 }  // namespace sluice::orders

@@ -21,7 +21,12 @@ enum class Resource : uint8_t {
   healthz,   // /healthz
   readyz,    // /readyz
   metrics,   // /metrics
+  events,    // /events
   openapi,   // /openapi.json
+  // What follows is for browsers, and no part of the API.
+  page,      // /
+  page_css,  // /page.css
+  page_js,   // /page.js
 };
 
 struct Target {

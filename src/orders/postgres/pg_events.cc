@@ -34,6 +34,10 @@ const PgStatement kDepth{
     " - (SELECT created_ms FROM outbox WHERE sent_ms IS NULL ORDER BY seq LIMIT 1), 0), "
     "(SELECT count(*) FROM parked)"};
 #undef SL_NOW_MS
+const PgStatement kRecent{
+    "events_recent",
+    "SELECT seq, event_id, order_id, version, type, payload, request_id, traceparent, created_ms "
+    "FROM outbox WHERE seq > $1 ORDER BY seq DESC LIMIT $2"};
 
 const PgStatement kInbox{"events_inbox",
                          "SELECT 1 FROM inbox WHERE consumer = $1 AND event_id = $2"};
@@ -59,6 +63,12 @@ PgConnection::Done say_ok(Answer<Ok> answer) {
   };
 }
 
+// The columns from event_id to created_ms, with the seq before them.
+Event event_of(const PgRows& rows, int i) {
+  return {rows.text(i, 1), rows.text(i, 2), rows.number(i, 3), rows.text(i, 4),
+          rows.text(i, 5), rows.text(i, 6), rows.text(i, 7),   from_unix_ms(rows.number(i, 8))};
+}
+
 // RETURNING promises no order.
 std::vector<TakenEvent> taken_of(const PgRows& rows) {
   std::vector<std::pair<int64_t, int>> places;
@@ -67,12 +77,7 @@ std::vector<TakenEvent> taken_of(const PgRows& rows) {
   std::ranges::sort(places);
   std::vector<TakenEvent> taken;
   taken.reserve(places.size());
-  for (const auto& [seq, i] : places) {
-    taken.push_back(
-        {{rows.text(i, 1), rows.text(i, 2), rows.number(i, 3), rows.text(i, 4), rows.text(i, 5),
-          rows.text(i, 6), rows.text(i, 7), from_unix_ms(rows.number(i, 8))},
-         rows.number(i, 9)});
-  }
+  for (const auto& [seq, i] : places) taken.push_back({event_of(rows, i), rows.number(i, 9)});
   return taken;
 }
 
@@ -106,6 +111,20 @@ void PgEventTable::outbox_depth(Answer<OutboxDepth> answer) {
         depth.oldest_age = std::chrono::milliseconds(std::max<int64_t>(0, row.number(0, 1)));
         answer(depth);
       });
+}
+
+void PgEventTable::recent_events(int64_t after, size_t most,
+                                 Answer<std::vector<PlacedEvent>> answer) {
+  caller_.read({{&kRecent, PgValues(after, static_cast<int64_t>(most))}}, deadline(),
+               [answer = std::move(answer)](const PgReply& reply) {
+                 if (reply.failure) return answer(reply.failure.error());
+                 const PgRows& rows = reply.rows[0];
+                 std::vector<PlacedEvent> events;
+                 for (int i = rows.size() - 1; i >= 0; --i) {
+                   events.push_back({rows.number(i, 0), event_of(rows, i)});
+                 }
+                 answer(std::move(events));
+               });
 }
 
 void PgEventTable::park(const Event& event, const std::string& consumer, const std::string& reason,

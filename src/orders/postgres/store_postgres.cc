@@ -154,6 +154,9 @@ class PostgresStore final : public ShopStore {
   void outbox_depth(Answer<OutboxDepth> answer) override {
     events_.outbox_depth(std::move(answer));
   }
+  void recent_events(int64_t after, size_t most, Answer<std::vector<PlacedEvent>> answer) override {
+    events_.recent_events(after, most, std::move(answer));
+  }
   void apply(Event event, Handling handling, Answer<Applied> answer) override {
     events_.apply(std::move(event), std::move(handling), std::move(answer));
   }

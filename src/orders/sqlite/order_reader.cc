@@ -70,10 +70,12 @@ struct OrderReader::State {
   Statement count_parked{"SELECT count(*) FROM parked"};
   Statement select_free{
       "SELECT 1 FROM outbox WHERE sent_ms IS NULL AND lease_until_ms <= ? LIMIT 1"};
-  Statement select_key{"SELECT 1 FROM idempotency_keys WHERE key = ?"};
   Statement select_keys{
       "SELECT key, at_ms FROM idempotency_keys WHERE (at_ms, key) > (?, ?) ORDER BY at_ms, key "
       "LIMIT ?"};
+  Statement select_recent{
+      "SELECT seq, event_id, order_id, version, type, payload, request_id, traceparent, created_ms "
+      "FROM outbox WHERE seq > ? ORDER BY seq DESC LIMIT ?"};
   Statement select_version{"SELECT max(version) FROM schema_version"};
 };
 
@@ -253,6 +255,20 @@ Result<std::vector<PlacedKey>> OrderReader::keys_after(const PlacedKey& last, in
     if (!is_there) return page;
     page.push_back({query.text(0), query.number(1)});
   }
+}
+
+Result<std::vector<PlacedEvent>> OrderReader::recent_events(int64_t after, size_t most) {
+  std::vector<PlacedEvent> events;
+  Query query(state_->db, state_->select_recent, after, static_cast<int64_t>(most));
+  while (true) {
+    SL_TRY(bool is_there, query.next());
+    if (!is_there) break;
+    events.push_back({query.number(0),
+                      {query.text(1), query.text(2), query.number(3), query.text(4), query.text(5),
+                       query.text(6), query.text(7), from_unix_ms(query.number(8))}});
+  }
+  std::ranges::reverse(events);
+  return events;
 }
 
 Status OrderReader::ping() {

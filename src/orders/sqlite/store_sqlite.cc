@@ -305,6 +305,12 @@ class SqliteStore final : public ShopStore {
         std::move(answer));
   }
 
+  void recent_events(int64_t after, size_t most, Answer<std::vector<PlacedEvent>> answer) override {
+    ask<std::vector<PlacedEvent>>(
+        reads_.queue(), [this, after, most] { return reads_.reader().recent_events(after, most); },
+        std::move(answer));
+  }
+
   void apply(Event event, Handling handling, Answer<Applied> answer) override {
     ask<Applied>(
         writes_.queue(),

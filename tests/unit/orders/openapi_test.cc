@@ -141,7 +141,8 @@ TEST_CASE("orders/openapi: every path and method of the API is described, and no
     });
     CHECK(methods == allowed);
   }
-  CHECK(described.size() == static_cast<size_t>(Resource::openapi));  // the last one, none is 0
+  // The last one of the API; none is 0.
+  CHECK(described.size() == static_cast<size_t>(Resource::openapi));
   CHECK(document().at("info").at("version") == kVersion);
 }
 

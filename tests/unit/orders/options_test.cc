@@ -41,9 +41,26 @@ TEST_CASE("orders/options: the smallest command line, and all of it") {
   test::TemporaryFolder folder;
   const std::string seed = folder.file("seed.json");
   std::ofstream(seed) << R"({"products":[{"id":"x","name":"X","price_cents":5,"stock":7}]})";
-  line = serve({"--queue", "embedded", "--name", "a", "--allow-restock", "--seed", seed, "--delay",
-                "250", "--fail-rate", "0.25", "--async", "--user-limit", "3", "--rate-limit",
-                "100/s"});
+  line = serve({"--queue",
+                "embedded",
+                "--name",
+                "a",
+                "--allow-restock",
+                "--seed",
+                seed,
+                "--delay",
+                "250",
+                "--fail-rate",
+                "0.25",
+                "--async",
+                "--user-limit",
+                "3",
+                "--rate-limit",
+                "100/s",
+                "--purge",
+                "http://127.0.0.1:9901",
+                "--purge",
+                "unix:/run/s.sock"});
   REQUIRE(line.action == CommandLine::Action::serve);
   CHECK(line.serve.name == "a");
   CHECK(line.serve.allow_restock);
@@ -53,6 +70,9 @@ TEST_CASE("orders/options: the smallest command line, and all of it") {
   CHECK(line.serve.is_async);
   CHECK(line.serve.user_limit == 3);
   CHECK(line.serve.rate_limit == 100);
+  REQUIRE(line.serve.purge.size() == 2);
+  CHECK(line.serve.purge[0].text() == "http://127.0.0.1:9901");
+  CHECK(line.serve.purge[1].path == "/run/s.sock");
   CHECK(serve({"--rate-limit", "7"}).serve.rate_limit == 7);
 }
 
@@ -89,7 +109,8 @@ TEST_CASE("orders/options: what is wrong or comes later is usage, exit code 2") 
       {"--rate-limit", "100/m"},
       {"--rate-limit", "/s"},
       {"--rate-limit", "-1/s"},
-      {"--purge", "http://127.0.0.1:9901"},
+      {"--purge", "127.0.0.1:9901"},
+      {"--purge", "https://user:secret@localhost:9901"},
       {"--delay", "-1"},
       {"--delay", "1s"},
       {"--fail-rate", "1.5"},

@@ -42,6 +42,7 @@ class FakeStore final : public EventStore {
     later([answer] { answer(Ok{}); });
   }
   void outbox_depth(Answer<OutboxDepth>) override { FAIL("depth"); }
+  void recent_events(int64_t, size_t, Answer<std::vector<PlacedEvent>>) override { FAIL("recent"); }
   void apply(Event, Handling, Answer<Applied>) override { FAIL("apply"); }
   void park(Event, std::string, std::string, Answer<Ok>) override { FAIL("park"); }
 

@@ -502,3 +502,30 @@ TEST_CASE("orders/stores: what was sold out is sold again as soon as there is so
     CHECK(shop.product("p1")->stock == 2);
   });
 }
+
+TEST_CASE("orders/stores: the newest events behind a place, oldest first, sent or not") {
+  for_each_kind([](Kind kind) {
+    Shop shop(kind, 10);
+    const auto recent = [&](int64_t after, size_t most) {
+      auto found = shop.get<std::vector<PlacedEvent>>(
+          [&](auto a) { shop.store().recent_events(after, most, a); });
+      REQUIRE(found);
+      return *std::move(found);
+    };
+    CHECK(recent(0, 10).empty());
+    for (const char* key : {"k1", "k2", "k3"}) shop.place(new_order(key, {{"p1", 1, 0}}));
+    const Event first = shop.take(1)[0].event;
+    CHECK(shop.get<Ok>([&](auto a) { shop.store().mark_sent({first.id}, a); }));
+    const std::vector<PlacedEvent> all = recent(0, 10);
+    REQUIRE(all.size() == 3);
+    CHECK(all[0].event == first);
+    CHECK(all[0].seq < all[1].seq);
+    CHECK(all[1].seq < all[2].seq);
+    const std::vector<PlacedEvent> newest = recent(0, 2);
+    REQUIRE(newest.size() == 2);
+    CHECK(newest[0].seq == all[1].seq);
+    CHECK(newest[1].event == all[2].event);
+    CHECK(recent(all[1].seq, 10).size() == 1);
+    CHECK(recent(all[2].seq, 10).empty());
+  });
+}

@@ -142,6 +142,7 @@ class FakeStore final : public EventStore {
   void mark_sent(std::vector<std::string>, Answer<Ok>) override { FAIL("mark"); }
   void give_back(std::vector<std::string>, Duration, Answer<Ok>) override { FAIL("give_back"); }
   void outbox_depth(Answer<OutboxDepth>) override { FAIL("depth"); }
+  void recent_events(int64_t, size_t, Answer<std::vector<PlacedEvent>>) override { FAIL("recent"); }
   void apply(Event, Handling handling, Answer<Applied> answer) override {
     handlings.push_back(std::move(handling));
     applies.push_back(std::move(answer));

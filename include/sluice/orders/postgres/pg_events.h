@@ -21,6 +21,7 @@ class PgEventTable {
   void mark_sent(const std::vector<std::string>& event_ids, Answer<Ok> answer);
   void give_back(const std::vector<std::string>& event_ids, Duration after, Answer<Ok> answer);
   void outbox_depth(Answer<OutboxDepth> answer);
+  void recent_events(int64_t after, size_t most, Answer<std::vector<PlacedEvent>> answer);
   // Reads the order, then moves it in one transaction if it is still what it was, else reads again.
   void apply(Event event, Handling handling, Answer<Applied> answer);
   void park(const Event& event, const std::string& consumer, const std::string& reason,

@@ -37,6 +37,8 @@ class OrderReader {
   Result<bool> has_unsent(WallTime now);
   Result<std::vector<std::string>> placed_keys(const std::vector<std::string>& keys);
   Result<std::vector<PlacedKey>> keys_after(const PlacedKey& last, int64_t most);
+  // As EventStore::recent_events() says.
+  Result<std::vector<PlacedEvent>> recent_events(int64_t after, size_t most);
   Status ping();
 
  private:
