@@ -87,6 +87,14 @@ std::string check_seed_file(const std::string& path, ServeOptions* options) {
   return {};
 }
 
+std::string check_purge(const std::vector<std::string>& given, std::vector<PurgeTarget>* targets) {
+  for (const std::string& text : given) {
+    std::string problem = read_purge_target(text, &targets->emplace_back());
+    if (!problem.empty()) return problem;
+  }
+  return {};
+}
+
 // What both commands need to know.
 template <typename Options>
 void add_places(CLI::App& app, Options& options) {

@@ -50,6 +50,10 @@ class StoreLayer : public ShopStore {
   void outbox_depth(Answer<OutboxDepth> answer) override {
     below_->outbox_depth(std::move(answer));
   }
+  void recent_events(int64_t after, size_t most,
+                     Answer<std::vector<PlacedEvent>> answer) override {
+    below_->recent_events(after, most, std::move(answer));
+  }
   void apply(Event event, Handling handling, Answer<Applied> answer) override {
     below_->apply(std::move(event), std::move(handling), std::move(answer));
   }
