@@ -277,7 +277,7 @@ soak: ## Ten million distinct URLs through a small cache (bench/soak; SOAK_ARGS=
 DB ?= sqlite
 QUEUE ?= embedded
 STOCK ?= none
-flash-sale: ## Sell exactly N while everything is killed (DB=postgres, SALE_ARGS="--units 800 --seed 7")
+flash-sale: ## Sell exactly N while everything is killed (DB=postgres QUEUE=rabbitmq STOCK=redis, SALE_ARGS="--seed 7")
 	@scripts/deps.sh flash-sale
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(OABS) exec bench/flash-sale --db $(DB) --queue $(QUEUE) --stock $(STOCK) $(SALE_ARGS)

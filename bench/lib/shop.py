@@ -156,6 +156,67 @@ class Postgres:
         return [line.split("\t") for line in done.stdout.splitlines()]
 
 
+class Embedded:
+    url = "embedded"
+
+    def __init__(self, _shop):
+        pass
+
+    def settle(self):
+        pass
+
+
+class RabbitMq:
+    """Debian's own wrapper wants root; what it calls stands in a folder by version."""
+
+    def __init__(self, shop):
+        self.folder = os.path.join(shop.folder, "rabbitmq")
+        found = sorted(glob.glob("/usr/lib/rabbitmq/lib/*/sbin"))
+        if not found:
+            raise Failed("rabbitmq-server is not installed; run 'make deps DEPS=flash-sale'")
+        self.programs = found[-1]
+        self.port, node_port, names_port = (procs.free_port() for _ in range(3))
+        self.write_settings()
+        self.env = {"HOME": self.folder, "LC_ALL": "C.UTF-8", "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the broker
+                    "ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": str(names_port), "ERL_CRASH_DUMP": "/dev/null",
+                    "RABBITMQ_NODENAME": "sluice@localhost", "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+                    "RABBITMQ_NODE_PORT": str(self.port), "RABBITMQ_DIST_PORT": str(node_port),
+                    "RABBITMQ_CONFIG_FILE": os.path.join(self.folder, "rabbitmq"),
+                    "RABBITMQ_CONF_ENV_FILE": os.path.join(self.folder, "none"),
+                    "RABBITMQ_ENABLED_PLUGINS_FILE": os.path.join(self.folder, "plugins"),
+                    "RABBITMQ_MNESIA_BASE": os.path.join(self.folder, "data"),
+                    "RABBITMQ_LOG_BASE": os.path.join(self.folder, "logs"), "RABBITMQ_CTL_ERL_ARGS": "-start_epmd false",
+                    "RABBITMQ_SERVER_START_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -start_epmd false "
+                                                  "-kernel inet_dist_use_interface {127,0,0,1}"}
+        self.url = f"amqp://sale:sale@127.0.0.1:{self.port}/"
+        shop.add("names", "epmd", as_other_user([tool("epmd"), "-address", "127.0.0.1", "-port", str(names_port)]),
+                 lambda: takes(names_port))
+        shop.add("broker", "rabbitmq", as_other_user([os.path.join(self.programs, "rabbitmq-server")]),
+                 lambda: takes(self.port), env=self.env)
+
+    def write_settings(self):
+        os.makedirs(self.folder)
+        texts = {"rabbitmq.conf": "default_user = sale\ndefault_pass = sale\nloopback_users = none\nlog.console = true\n"
+                                  "log.console.level = warning\nlog.file = false\ndisk_free_limit.absolute = 1MB\n",
+                 "plugins": "[].\n", ".erlang.cookie": f"sale{os.getpid()}"}
+        for name, text in texts.items():
+            path = os.path.join(self.folder, name)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            if name == ".erlang.cookie":
+                os.chmod(path, 0o400)
+            give_away(path)
+        give_away(self.folder)
+
+    def settle(self):
+        """RabbitMQ 3.10 that is killed right after a queue was made may come back with one that answers nobody."""
+        done = subprocess.run(as_other_user([os.path.join(self.programs, "rabbitmqctl"), "-q", "eval",
+                                             "[dets:sync(Table) || Table <- dets:all()]."]),
+                              env={**os.environ, **self.env}, capture_output=True, text=True, cwd="/", timeout=60)
+        if done.returncode != 0:
+            raise Failed(f"rabbitmqctl: {done.stdout}{done.stderr}")
+
+
 class Shop:
     """Starts all parts; a context manager, which ends them and leaves no file."""
 
@@ -168,13 +229,15 @@ class Shop:
         self.add("redis", "redis", [tool("redis-server"), "--port", str(self.redis_port), "--bind", "127.0.0.1", "--dir", folder,
                                     "--save", "", "--appendonly", "no", "--daemonize", "no"], lambda: takes(self.redis_port))
         self.database = {"sqlite": Sqlite, "postgres": Postgres}[options.db](self)
-        self.queue = {"embedded": lambda shop: "embedded"}[options.queue](self)
+        self.broker = {"embedded": Embedded, "rabbitmq": RabbitMq}[options.queue](self)
+        self.queue = self.broker.url
         self.ports = {name: procs.free_port() for name in BACKENDS}
         for name in BACKENDS:
             self.add_backend(name)
         for name in WORKERS:
             self.add_worker(name)
         self.add_sluice()
+        self.broker.settle()
 
     def add(self, *args, **kwargs):
         self.parts.append(Part(self, *args, **kwargs).start())
