@@ -93,30 +93,33 @@ llhttp_errno_t run_llhttp(llhttp_type_t type, std::string_view first, std::strin
   return is_whole && collector.count == collector.capacity ? HPE_OK : HPE_STRICT;
 }
 
+Field field_of(std::string_view name, std::string_view value) noexcept {
+  return Field{name, without_space(value), field_id(name)};
+}
+
 // The fields of lines that were checked; `fields` has room for all of them.
 FieldList take_fields(std::string_view lines, Field* fields) noexcept {
   Field* next = fields;
   auto taking = [&next](std::string_view name, std::string_view value) noexcept {
-    *next++ = Field{name, without_space(value), field_id(name)};
+    *next++ = field_of(name, value);
   };
   walk_fields(lines.data(), lines.data() + lines.size(), taking);
   return FieldList(std::span<const Field>(fields, static_cast<size_t>(next - fields)));
 }
 
-// A GET for a path without anything that says how long the message or the connection is: the walk
-// over its lines was stricter than llhttp, which has nothing to add.
-// By the marks where they are all there: then nothing is gone over twice.
+// By the marks of the walk where they are all there, so that nothing is gone over twice.
 FieldList take_fields(const RequestLines& lines, Field* fields) noexcept {
   if (lines.fields > RequestLines::kMostMarks) return take_fields(lines.field_lines, fields);
   for (uint32_t i = 0; i < lines.fields; ++i) {
     const LineMarks& at = lines.marks[i];
-    const std::string_view name(at.name, static_cast<size_t>(at.colon - at.name));
-    const std::string_view value(at.colon + 1, static_cast<size_t>(at.end - at.colon - 1));
-    fields[i] = Field{name, without_space(value), field_id(name)};
+    fields[i] = field_of({at.name, static_cast<size_t>(at.colon - at.name)},
+                         {at.colon + 1, static_cast<size_t>(at.end - at.colon - 1)});
   }
   return FieldList(std::span<const Field>(fields, lines.fields));
 }
 
+// A GET for a path without anything that says how long the message or the connection is: the walk
+// over its lines was stricter than llhttp, which has nothing to add.
 bool is_plain(const FieldList& fields) noexcept {
   return fields.size() > 0 && !fields.has(FieldId::kContentLength) &&
          !fields.has(FieldId::kTransferEncoding) && !fields.has(FieldId::kConnection) &&
