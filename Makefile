@@ -258,12 +258,10 @@ soak: ## Ten million distinct URLs through a small cache (bench/soak; SOAK_ARGS=
 	@BUILD=$(OABS) exec bench/soak $(SOAK_ARGS)
 
 DB ?= sqlite
-QUEUE ?= embedded
-STOCK ?= none
 flash-sale: ## Sell exactly N while everything is killed (DB=postgres, SALE_ARGS="--units 800 --seed 7")
 	@scripts/deps.sh flash-sale
 	@$(MAKE) --no-print-directory all
-	@BUILD=$(OABS) exec bench/flash-sale --db $(DB) --queue $(QUEUE) --stock $(STOCK) $(SALE_ARGS)
+	@BUILD=$(OABS) exec bench/flash-sale --db $(DB) $(SALE_ARGS)
 
 lint: ## Check format, layers, sizes, words, and run clang-tidy
 	@BUILD=$(O) TIDY_FLAGS='-std=c++20 $(ALL_CPPFLAGS)' scripts/lint.sh

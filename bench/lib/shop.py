@@ -1,7 +1,7 @@
 """The shop of the flash sale: every process of it, each of which may be killed and started again.
 
 sluice as conf/demo.yaml has it, before three sluice-orders and two workers, with a Redis; the database is SQLite or
-a PostgreSQL of our own, the queue that of the database or a RabbitMQ of our own. All in one folder, on 127.0.0.1,
+a PostgreSQL of our own. All in one folder, on 127.0.0.1,
 at ports that the kernel chose. Only what was started here is ever ended."""
 
 import glob
@@ -178,7 +178,6 @@ class Shop:
         self.add("redis", "redis", [tool("redis-server"), "--port", str(self.redis_port), "--bind", "127.0.0.1", "--dir", folder,
                                     "--save", "", "--appendonly", "no", "--daemonize", "no"], lambda: takes(self.redis_port))
         self.database = {"sqlite": Sqlite, "postgres": Postgres}[options.db](self)
-        self.queue = {"embedded": lambda shop: "embedded"}[options.queue](self)
         self.ports = {name: procs.free_port() for name in BACKENDS}
         for name in BACKENDS:
             self.add_backend(name)
@@ -192,14 +191,11 @@ class Shop:
     def of_kind(self, kind):
         return [part for part in self.parts if part.kind == kind]
 
-    def gate(self):
-        return ["--stock", f"redis://127.0.0.1:{self.redis_port}/1"] if self.options.stock == "redis" else []
-
     def add_backend(self, name):
         port = self.ports[name]
         self.add("backend", f"orders-{name}",
-                 [program("sluice-orders"), "serve", "--listen", f"127.0.0.1:{port}", "--db", self.database.url, "--queue",
-                  self.queue, "--name", name, "--seed", self.options.seed_file, *self.gate()],
+                 [program("sluice-orders"), "serve", "--listen", f"127.0.0.1:{port}", "--db", self.database.url, "--name", name,
+                  "--seed", self.options.seed_file],
                  lambda: answers(port, "/readyz"))
 
     def add_worker(self, name):
@@ -215,8 +211,7 @@ class Shop:
             seen = count
             return True
 
-        self.add("worker", name, [program("sluice-orders"), "work", "--db", self.database.url, "--queue", self.queue, "--name",
-                                  name, *self.gate()], is_ready)
+        self.add("worker", name, [program("sluice-orders"), "work", "--db", self.database.url, "--name", name], is_ready)
 
     def add_sluice(self):
         self.port, self.admin_port = procs.free_port(), procs.free_port()
