@@ -5,7 +5,7 @@
 
 #include "pg_reader.h"
 #include "sluice/orders/postgres/pg_schema.h"
-#include "sluice/orders/sqlite/sqlite_db.h"
+#include "sluice/orders/stored.h"
 
 namespace sluice::orders {
 namespace {

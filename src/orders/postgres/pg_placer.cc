@@ -5,11 +5,11 @@
 #include <set>
 #include <utility>
 
-#include "sluice/base/strings.h"
 #include "sluice/orders/event.h"
 #include "sluice/orders/order_id.h"
 #include "sluice/orders/postgres/pg_schema.h"
 #include "sluice/orders/reply_json.h"
+#include "sluice/orders/stored.h"
 
 namespace sluice::orders {
 namespace {
@@ -37,22 +37,6 @@ const PgStatement kPlaceOrders{
     "$16, $17, $18)"};
 const PgStatement kBeginCommitted{"place_begin", "BEGIN ISOLATION LEVEL READ COMMITTED"};
 const PgStatement kCommit{"place_commit", "COMMIT"};
-
-int64_t to_ms(WallTime at) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
-}
-
-int64_t oldest_key_ms(WallTime now) {
-  return to_ms(now - std::chrono::duration_cast<WallTime::duration>(kKeyLife));
-}
-
-// Product ids have no spaces.
-std::vector<std::string> separated(const std::string& text) {
-  std::vector<std::string> ids;
-  if (text.empty()) return ids;
-  for (std::string_view id : split(text, ' ')) ids.emplace_back(id);
-  return ids;
-}
 
 }  // namespace
 
@@ -90,7 +74,7 @@ PgPlacer::Judge::Judge(const PgReply& found, WallTime now) : now_(now) {
   for (int i = 0; i < keys.size(); ++i) {
     keys_[keys.text(i, 0)] = {keys.text(i, 1),
                               {static_cast<int>(keys.number(i, 3)), keys.text(i, 2),
-                               keys.text(i, 4), separated(keys.text(i, 5))}};
+                               keys.text(i, 4), ids_in(keys.text(i, 5))}};
   }
   if (found.rows.size() < 3) return;
   const PgRows& users = found.rows[1];
@@ -282,8 +266,8 @@ void PgPlacer::write(const GroupPtr& group) {
     }
   }
   PgSteps steps{{&kPlaceOrders,
-                 PgValues(to_ms(group->now), oldest_key_ms(group->now), ids, users, limits, totals,
-                          requests, traces, payloads, keys, fingerprints, statuses, bodies,
+                 PgValues(to_unix_ms(group->now), oldest_key_ms(group->now), ids, users, limits,
+                          totals, requests, traces, payloads, keys, fingerprints, statuses, bodies,
                           item_orders, item_lines, item_products, item_quantities, item_prices)}};
   // Orders of one user are counted after others have been waited for, which a snapshot from before
   // would not show.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "sluice/orders/sqlite/sqlite_db.h"
+#include "sluice/orders/stored.h"
 
 namespace sluice::orders {
 namespace {

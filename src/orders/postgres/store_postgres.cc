@@ -13,7 +13,7 @@
 #include "sluice/orders/postgres/pg_pool.h"
 #include "sluice/orders/postgres/pg_schema.h"
 #include "sluice/orders/postgres/pg_url.h"
-#include "sluice/orders/sqlite/sqlite_db.h"
+#include "sluice/orders/stored.h"
 
 namespace sluice::orders {
 namespace {

@@ -4,33 +4,11 @@
 #include <utility>
 #include <vector>
 
-#include "sluice/base/strings.h"
 #include "sluice/orders/order_id.h"
 #include "sluice/orders/reply_json.h"
+#include "sluice/orders/stored.h"
 
 namespace sluice::orders {
-namespace {
-
-int64_t oldest_key_ms(WallTime now) noexcept {
-  return to_unix_ms(now - std::chrono::duration_cast<WallTime::duration>(kKeyLife));
-}
-
-// Product ids have no spaces.
-std::string joined(const std::vector<std::string>& ids) {
-  std::string text;
-  for (const std::string& id : ids) text += (text.empty() ? "" : " ") + id;
-  return text;
-}
-
-std::vector<std::string> separated(const std::string& text) {
-  std::vector<std::string> ids;
-  if (text.empty()) return ids;
-  for (std::string_view id : split(text, ' ')) ids.emplace_back(id);
-  return ids;
-}
-
-}  // namespace
-
 struct OrderWriter::State {
   explicit State(Database database) : db(std::move(database)) {}
 
@@ -125,7 +103,7 @@ Result<std::optional<Placed>> OrderWriter::State::find_key(const NewOrder& order
     if (query.number(5) > oldest_key_ms(now)) {
       placed.verdict = query.text(0) == order.fingerprint ? Verdict::replayed : Verdict::key_reused;
       placed.reply = {static_cast<int>(query.number(2)), query.text(1), query.text(3),
-                      separated(query.text(4))};
+                      ids_in(query.text(4))};
       return std::optional(std::move(placed));
     }
   }
@@ -226,7 +204,7 @@ Status OrderWriter::State::write_ledger(const Order& order,
 
 Status OrderWriter::State::write_key(const NewOrder& asked, const StoredReply& reply,
                                      int64_t now_ms) {
-  const std::string sold_out = joined(reply.sold_out);
+  const std::string sold_out = joined_ids(reply.sold_out);
   return Query(db, insert_key, asked.key, asked.fingerprint, reply.order_id,
                static_cast<int64_t>(reply.status), reply.body, sold_out, now_ms)
       .run();

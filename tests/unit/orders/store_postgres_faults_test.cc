@@ -17,14 +17,10 @@ using namespace sluice::orders;
 using test::new_order;
 using test::PgDatabase;
 using test::PgStore;
+using test::Quiet;
 using test::run_until;
 
 namespace {
-
-struct Quiet {
-  Quiet() { set_log_level(LogLevel::off); }
-  ~Quiet() { set_log_level(LogLevel::info); }
-};
 
 // Statements in a session of their own, from a thread; begun when `sign` is seen by the server.
 class Holder {

@@ -15,14 +15,10 @@ using namespace sluice::orders;
 using test::new_order;
 using test::PgDatabase;
 using test::PgStore;
+using test::Quiet;
 using test::run_until;
 
 namespace {
-
-struct Quiet {
-  Quiet() { set_log_level(LogLevel::off); }
-  ~Quiet() { set_log_level(LogLevel::info); }
-};
 
 struct Tally {
   int accepted = 0, replayed = 0, sold_out = 0, failed = 0;

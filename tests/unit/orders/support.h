@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "sluice/base/log.h"
 #include "sluice/loop/loop.h"
 #include "sluice/loop/timer.h"
 #include "sluice/orders/sqlite/order_reader.h"
@@ -21,6 +22,12 @@
 #include "sluice/proxy/handler.h"
 
 namespace sluice::orders::test {
+
+// No log lines for what a test breaks on purpose.
+struct Quiet {
+  Quiet() { set_log_level(LogLevel::off); }
+  ~Quiet() { set_log_level(LogLevel::info); }
+};
 
 class TemporaryFolder {
  public:

@@ -15,16 +15,12 @@ using namespace sluice::orders;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using test::new_order;
+using test::Quiet;
 using test::run_until;
 
 namespace {
 
 // The lines of the worker are not what these tests are about.
-struct Quiet {
-  Quiet() { set_log_level(LogLevel::off); }
-  ~Quiet() { set_log_level(LogLevel::info); }
-};
-
 // A real database behind a door that a test can shut.
 class Shop {
  public:

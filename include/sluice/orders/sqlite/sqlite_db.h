@@ -14,16 +14,9 @@
 #include "sluice/base/clock.h"
 #include "sluice/base/error.h"
 #include "sluice/base/random.h"
+#include "sluice/orders/stored.h"
 
 namespace sluice::orders {
-
-// How the tables keep time.
-inline int64_t to_unix_ms(WallTime at) noexcept {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
-}
-inline WallTime from_unix_ms(int64_t ms) noexcept {
-  return WallTime(std::chrono::milliseconds(ms));
-}
 
 Error sqlite_error(int rc) noexcept;
 inline bool is_busy(Error error) noexcept { return error.code() == Errc::kQueueTimeout; }
